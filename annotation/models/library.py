@@ -1,0 +1,148 @@
+"""Data sets of cases, the editors, and the candidates that editors made."""
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.validators import RegexValidator
+from django.db import models
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from webapp.core.models import Row
+
+SLUG = RegexValidator(r"^[a-z0-9][a-z0-9._-]*$", _("Use small letters, digits, dot, hyphen and underscore."))
+
+
+class TaskGroup(models.TextChoices):
+    GLOBAL = "global", _("Global")
+    OBJECT = "object", _("Object")
+    HUMAN = "human", _("Human-centric")
+    LOWLEVEL = "lowlevel", _("Low-level")
+
+
+class Task(models.Model):
+    """A kind of edit. Rows come from annotation/tasks.json; ``is_hp_edit`` marks HP-Edit's eight."""
+
+    slug = models.CharField(max_length=40, primary_key=True, validators=[SLUG])
+    name = models.CharField(max_length=80)
+    group = models.CharField(max_length=10, choices=TaskGroup.choices)
+    description = models.CharField(max_length=300)
+    is_hp_edit = models.BooleanField(default=False)
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [models.CheckConstraint(condition=models.Q(group__in=TaskGroup.values), name="task_group_known")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class StoredImage(Row):
+    """One image, kept once however often it is used: the original as it came, and a copy for viewing.
+
+    The copy has no metadata and the same format for every editor, so that nothing in it tells who made it.
+    """
+
+    sha256 = models.CharField(max_length=64, unique=True)
+    original = models.CharField(max_length=200)  # names in the default storage
+    view = models.CharField(max_length=200)
+    format = models.CharField(max_length=10)
+    bytes = models.PositiveBigIntegerField()
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    view_width = models.PositiveIntegerField()
+    view_height = models.PositiveIntegerField()
+
+    def read_view(self) -> bytes:
+        with default_storage.open(self.view) as file:
+            return file.read()
+
+    def read_original(self) -> bytes:
+        with default_storage.open(self.original) as file:
+            return file.read()
+
+
+class Dataset(Row):
+    slug = models.CharField(max_length=80, unique=True, validators=[SLUG])
+    name = models.CharField(max_length=120)
+    description = models.TextField(blank=True)
+    notice = models.CharField(max_length=200, blank=True)  # shown on every page and in every export, e.g. "Demo data."
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("dataset", args=[self.uid])
+
+
+class Split(models.TextChoices):
+    TRAIN = "train", _("Training")
+    DEV = "dev", _("Development")
+    TEST = "test", _("Test")
+    BENCH = "bench", _("Benchmark")
+
+
+class Case(Row):
+    """A source image with an instruction and an edit task (methods.md: A, T)."""
+
+    dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="cases")
+    key = models.CharField(max_length=200)
+    source = models.ForeignKey(StoredImage, on_delete=models.PROTECT, related_name="+")
+    mask = models.ForeignKey(StoredImage, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    task = models.ForeignKey(Task, on_delete=models.PROTECT, related_name="cases")
+    instruction = models.TextField()
+    instruction_zh = models.TextField(blank=True)
+    description = models.TextField(blank=True)  # of the wanted result, for editors that take no instruction
+    requirement = models.TextField(blank=True)
+    split = models.CharField(max_length=5, choices=Split.choices, default=Split.TRAIN)
+    params = models.JSONField(default=dict, blank=True)
+    attribution = models.TextField(blank=True)
+    licence = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["dataset", "key"], name="case_key_once"),
+            models.CheckConstraint(condition=models.Q(split__in=Split.values), name="case_split_known"),
+        ]
+        indexes = [models.Index(fields=["dataset", "task", "id"], name="case_by_task")]
+
+    def __str__(self) -> str:
+        return self.key
+
+    def get_absolute_url(self) -> str:
+        return reverse("case", args=[self.uid])
+
+
+class Editor(Row):
+    """Whoever makes candidates. ``module`` names a file of training/gpu/editors; empty for images made elsewhere."""
+
+    slug = models.CharField(max_length=80, unique=True, validators=[SLUG])
+    name = models.CharField(max_length=120)
+    module = models.CharField(max_length=40, blank=True)
+    settings = models.JSONField(default=dict, blank=True)
+    notice = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["slug"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Candidate(Row):
+    """An edited image that an editor made for a case (methods.md: B). All candidates of a case are its group."""
+
+    case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="candidates")
+    editor = models.ForeignKey(Editor, on_delete=models.PROTECT, related_name="candidates")
+    image = models.ForeignKey(StoredImage, on_delete=models.PROTECT, related_name="+")
+    seed = models.BigIntegerField(default=0)
+    noise_seed = models.BigIntegerField(null=True, blank=True)  # of the initial noise, where the editor has one
+    settings = models.JSONField(default=dict, blank=True)
+    settings_hash = models.CharField(max_length=16)
+    job = models.ForeignKey("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["case", "editor", "seed", "settings_hash"], name="candidate_once"),
+        ]

@@ -1,0 +1,111 @@
+"""What people are asked: a study puts items before annotators by a protocol."""
+
+from functools import cached_property
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from annotation.models.library import Candidate, Case, Dataset
+from annotation.protocols import PRESET_LABELS, Protocol
+from webapp.core.models import Row
+
+
+class StudyState(models.TextChoices):
+    OPEN = "open", _("Open")
+    PAUSED = "paused", _("Paused")
+    CLOSED = "closed", _("Closed")
+
+
+class Study(Row):
+    """``protocol`` is frozen at the start: a changed rubric would make the scores before and after incomparable."""
+
+    name = models.CharField(max_length=120)
+    dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="studies")
+    preset = models.CharField(max_length=40)
+    protocol_json = models.JSONField()
+    guidelines = models.TextField(blank=True)  # Markdown
+    state = models.CharField(max_length=6, choices=StudyState.choices, default=StudyState.OPEN)
+    seed = models.PositiveBigIntegerField()
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(state__in=StudyState.values), name="study_state_known")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return reverse("study", args=[self.uid])
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        return Protocol.from_json(self.protocol_json)
+
+    @property
+    def preset_label(self) -> str:
+        return PRESET_LABELS.get(self.preset, self.preset)
+
+    @property
+    def channel(self) -> str:
+        return f"study:{self.uid}"
+
+
+class Member(Row):
+    """An annotator who was invited to a study, with the session that caps their hours."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    position = models.PositiveIntegerField()  # first, second … member: decides which dimension comes first
+    session_started_at = models.DateTimeField(null=True, blank=True)
+    last_active_at = models.DateTimeField(null=True, blank=True)
+    break_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["study", "user"], name="member_once")]
+
+
+class Item(Row):
+    """What is judged at once: one candidate (rating), two (pairwise) or a group (ranking) of one case."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="items")
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="+")
+    candidates = models.ManyToManyField(Candidate, through="ItemCandidate", related_name="items")
+    is_contested = models.BooleanField(default=False)
+
+
+class ItemCandidate(models.Model):
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="entries")
+    candidate = models.ForeignKey(Candidate, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["item", "candidate"], name="item_candidate_once")]
+
+
+class Unit(Row):
+    """One (item, dimension, round) that waits for ``target`` annotators. ``dimension`` is empty where all go together.
+
+    ``taken`` counts leases and finished work, ``done`` finished work that is not extra. That a unit is never leased to
+    more people than it needs is the database's business: a conditional UPDATE and a check.
+    """
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="units")
+    item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="units")
+    dimension = models.CharField(max_length=40, blank=True)
+    round = models.PositiveSmallIntegerField(default=1)
+    target = models.PositiveSmallIntegerField()
+    taken = models.PositiveSmallIntegerField(default=0)
+    done = models.PositiveSmallIntegerField(default=0)
+    shuffle = models.FloatField()  # a seeded random place in [0, 1): annotators start at different ones
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["item", "dimension", "round"], name="unit_once"),
+            models.CheckConstraint(condition=Q(taken__lte=F("target")), name="unit_not_overtaken"),
+            models.CheckConstraint(condition=Q(done__lte=F("taken")), name="unit_done_was_taken"),
+        ]
+        indexes = [
+            models.Index(fields=["study", "shuffle"], condition=Q(taken__lt=F("target")), name="unit_open"),
+        ]

@@ -1,0 +1,84 @@
+"""Reads of the library and of studies."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Prefetch, Q, QuerySet, Sum
+
+from annotation.models import Candidate, Case, Dataset, Editor, Judgement, Member, Study, StudyState, Task
+from webapp.accounts.models import User
+
+
+@dataclass(frozen=True)
+class Work:
+    """One study on the page "My work"."""
+
+    study: Study
+    done: int
+    is_open: bool
+
+
+def work_of(user: User) -> list[Work]:
+    """The studies that this person is a member of, open ones first, with what they did."""
+    members = Member.objects.filter(user=user).select_related("study__dataset").order_by("-id")
+    counts = dict(
+        Judgement.objects.filter(annotator=user).values_list("study").annotate(count=Count("id")).order_by()
+    )
+    rows = [Work(m.study, counts.get(m.study_id, 0), m.study.state == StudyState.OPEN) for m in members]
+    return sorted(rows, key=lambda row: not row.is_open)
+
+
+def cases_of(dataset: Dataset, *, task: str = "", split: str = "", text: str = "") -> QuerySet[Case]:
+    """A data set's cases with what a list of them shows; each filter is optional."""
+    candidates = Candidate.objects.select_related("image", "editor").order_by("editor__slug", "seed")
+    cases = dataset.cases.select_related("source", "task").prefetch_related(Prefetch("candidates", candidates))
+    if task:
+        cases = cases.filter(task=task)
+    if split:
+        cases = cases.filter(split=split)
+    if text:
+        cases = cases.filter(Q(instruction__icontains=text) | Q(key__icontains=text))
+    return cases
+
+
+def dataset_figures(dataset: Dataset) -> dict[str, int]:
+    candidates = Candidate.objects.filter(case__dataset=dataset)
+    return {
+        "cases": dataset.cases.count(),
+        "sources": dataset.cases.values("source").distinct().count(),
+        "candidates": candidates.count(),
+        "editors": candidates.values("editor").distinct().count(),
+    }
+
+
+def tasks_of(dataset: Dataset) -> list[tuple[Task, int]]:
+    """The tasks that occur, with their number of cases."""
+    counts = dict(dataset.cases.values_list("task").annotate(count=Count("id")).order_by())
+    return [(task, counts[task.pk]) for task in Task.objects.filter(pk__in=counts)]
+
+
+def editors_of(dataset: Dataset) -> QuerySet[Editor]:
+    """The editors with candidates in the data set, each with their number (``count``)."""
+    inside = Count("candidates", filter=Q(candidates__case__dataset=dataset))
+    return Editor.objects.annotate(count=inside).filter(count__gt=0)
+
+
+def studies() -> QuerySet[Study]:
+    return Study.objects.select_related("dataset", "created_by")
+
+
+def study_progress(study: Study) -> dict[str, int]:
+    """Units of work in all, finished and in people's hands, and the people."""
+    sums = study.units.aggregate(target=Sum("target"), taken=Sum("taken"), done=Sum("done"))
+    target, taken, done = (sums[name] or 0 for name in ("target", "taken", "done"))
+    return {
+        "target": target,
+        "done": done,
+        "in_work": taken - done,
+        "extra": study.judgements.filter(is_extra=True).count(),
+        "members": study.members.count(),
+    }
+
+
+def attributions() -> QuerySet[Case]:
+    """Pictures with a named author or licence: one case for each distinct note."""
+    return Case.objects.exclude(attribution="").values("attribution", "licence").distinct().order_by("attribution")

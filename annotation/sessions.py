@@ -1,0 +1,57 @@
+"""The annotator's working session: its cap, its break, and the day's count.
+
+ITU-R BT.500 asks for sessions of at most half an hour; tired eyes rate differently. The cap is kept by the server.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotation import leases
+from annotation.models import Judgement, Member
+
+COUNTED = 500  # open units are counted no further: an exact number beyond helps nobody
+
+
+def touch(member: Member, now: datetime) -> None:
+    """Note activity. A pause as long as a break ends a session; a full session begins a break."""
+    protocol = member.study.protocol
+    pause = timedelta(minutes=protocol.break_minutes)
+    rested = member.last_active_at is None or now - member.last_active_at >= pause
+    if member.session_started_at is None or rested or (member.break_until and now >= member.break_until):
+        member.session_started_at, member.break_until = now, None
+    elif member.break_until is None and now - member.session_started_at >= timedelta(minutes=protocol.session_minutes):
+        member.break_until = now + pause
+    member.last_active_at = now
+    Member.objects.filter(pk=member.pk).update(
+        session_started_at=member.session_started_at, last_active_at=now, break_until=member.break_until
+    )
+
+
+def break_of(member: Member) -> dict[str, Any] | None:
+    """The break that this annotator should take now, or None."""
+    now = timezone.now()
+    if member.break_until is None or now >= member.break_until:
+        return None
+    minutes = member.study.protocol.session_minutes
+    sentence = _("You have worked for %(minutes)d minutes. Rest your eyes; your work is saved.") % {"minutes": minutes}
+    left = (member.break_until - now).total_seconds() / 60
+    return {"until": member.break_until.isoformat(), "minutes": round(left, 1), "sentence": sentence}
+
+
+def progress_of(member: Member) -> dict[str, Any]:
+    """How much this annotator has done in this study. ``total`` is never below ``done``; None where it is far off."""
+    now = timezone.now()
+    mine = Judgement.objects.filter(study=member.study, annotator=member.user)
+    done = mine.count()
+    held = leases.held(member)
+    open_units = leases.remaining(member, COUNTED)
+    started = member.session_started_at or now
+    return {
+        "done": done,
+        "today": mine.filter(created_at__gte=now.replace(hour=0, minute=0, second=0, microsecond=0)).count(),
+        "total": done + held + open_units if open_units < COUNTED else None,
+        "worked_minutes": round((now - started).total_seconds() / 60, 1),
+    }

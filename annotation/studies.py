@@ -1,0 +1,116 @@
+"""Writes to studies: make one, invite people, open and close it."""
+
+import secrets
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import combinations
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from annotation.assign import seeded
+from annotation.models import Candidate, Dataset, Item, ItemCandidate, Member, Study, Unit
+from annotation.protocols import PAIRWISE, RATING, Protocol
+from webapp.accounts.models import Invitation, User
+
+LARGEST_GROUP = 23  # letters A … W; larger groups are not ranked in one pass (methods.md 1)
+BATCH = 2000
+
+
+@transaction.atomic
+def create_study(
+    *,
+    name: str,
+    dataset: Dataset,
+    preset: str,
+    protocol: Protocol,
+    by: User | None,
+    guidelines: str = "",
+    candidates: QuerySet[Candidate] | None = None,
+    seed: int | None = None,
+) -> Study:
+    """A study of the data set's candidates (or of those given), with its items and units."""
+    study = Study(
+        name=name,
+        dataset=dataset,
+        preset=preset,
+        protocol_json=protocol.to_json(),
+        guidelines=guidelines,
+        seed=secrets.randbits(32) if seed is None else seed,
+        created_by=by,
+    )
+    study.full_clean()
+    study.save()
+    chosen = candidates if candidates is not None else Candidate.objects.filter(case__dataset=dataset)
+    groups = _item_groups(protocol, chosen.order_by("case_id", "id").values_list("case_id", "id"))
+    if not groups:
+        raise ValidationError(_("This data set has nothing to judge yet. Make candidates first: a ranking or a comparison needs two of a case."))
+    _make_items(study, protocol, groups)
+    return study
+
+
+def _item_groups(protocol: Protocol, rows: Iterable[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+    """(case, candidates) of every item: each candidate alone, every pair of a case, or the case's whole group."""
+    cases: dict[int, list[int]] = defaultdict(list)
+    for case, candidate in rows:
+        cases[case].append(candidate)
+    if protocol.kind == RATING:
+        return [(case, (candidate,)) for case, group in cases.items() for candidate in group]
+    if protocol.kind == PAIRWISE:
+        return [(case, pair) for case, group in cases.items() for pair in combinations(group, 2)]
+    if too_large := [group for group in cases.values() if len(group) > LARGEST_GROUP]:
+        message = _("%(count)d cases have more than %(largest)d candidates. Choose fewer editors or seeds.")
+        raise ValidationError(message % {"count": len(too_large), "largest": LARGEST_GROUP})
+    return [(case, tuple(group)) for case, group in cases.items() if len(group) > 1]
+
+
+def _make_items(study: Study, protocol: Protocol, groups: list[tuple[int, tuple[int, ...]]]) -> None:
+    chance = seeded("units", study.seed)
+    for start in range(0, len(groups), BATCH):
+        part = groups[start : start + BATCH]
+        items = Item.objects.bulk_create([Item(study=study, case_id=case) for case, _group in part])
+        pairs = list(zip(items, part, strict=True))
+        ItemCandidate.objects.bulk_create(
+            [ItemCandidate(item=item, candidate_id=key) for item, (_case, group) in pairs for key in group]
+        )
+        Unit.objects.bulk_create(
+            [
+                Unit(study=study, item=item, dimension=dimension, target=protocol.raters, shuffle=chance.random())
+                for item in items
+                for dimension in protocol.unit_dimensions
+            ]
+        )
+
+
+def add_member(*, study: Study, user: User) -> Member:
+    position = Member.objects.filter(study=study).count()
+    return Member.objects.get_or_create(study=study, user=user, defaults={"position": position})[0]
+
+
+def remove_member(*, study: Study, user: User) -> None:
+    """Take somebody off a study. What they judged stays."""
+    Member.objects.filter(study=study, user=user).delete()
+
+
+def join_invited(user: User) -> None:
+    """Enter the studies that the invitations this person accepted were for."""
+    wanted = Invitation.objects.filter(used_by=user).exclude(study_uid=None).values_list("study_uid", flat=True)
+    for study in Study.objects.filter(uid__in=list(wanted)).exclude(members__user=user):
+        add_member(study=study, user=user)
+
+
+def set_state(*, study: Study, state: str) -> Study:
+    study.state = state
+    study.full_clean()
+    study.save(update_fields=["state"])
+    return study
+
+
+def add_raters(*, unit: Unit, more: int) -> None:
+    """Ask ``more`` people for a unit."""
+    unit.target += more
+    unit.save(update_fields=["target"])
+
+

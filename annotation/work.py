@@ -1,0 +1,176 @@
+"""What the annotation pages send: events, answers, steps back. Append-only, and safe to repeat."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotation import leases, sessions
+from annotation.answers import Answer, AnswerError, letters, read_answer
+from annotation.models import Assignment, Event, Judgement, Mark, Member, StudyState, Unit
+from webapp.live.streams import publish
+
+KINDS = ("open", "score", "place", "duel", "move", "compare", "flag", "remark", "undo", "submit")
+BATCH = 200  # events in one request
+DATA_LENGTH = 20_000  # characters of one event's data
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """One event as the browser sent it; ``problem`` says why it cannot be stored."""
+
+    key: str
+    assignment: str
+    seq: int
+    kind: str
+    data: dict[str, Any]
+    at: int
+    problem: str = ""
+
+
+@dataclass
+class Outcome:
+    saved: list[str] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    submitted: dict[str, str] = field(default_factory=dict)
+
+    def refuse(self, key: str, error: str) -> None:
+        self.refused.append({"key": key, "error": error})
+
+
+def read_event(value: object) -> Incoming:
+    """Check the form of one event. A broken one is kept as a refusal, so that the rest of the batch is stored."""
+    event = value if isinstance(value, dict) else {}
+    key, seq, at, data = str(event.get("key", "")), event.get("seq"), event.get("at"), event.get("data", {})
+    problem = ""
+    if not (is_uuid(key) and is_uuid(str(event.get("assignment", "")))):
+        problem = _("The event has no key.")
+    elif event.get("kind") not in KINDS or type(seq) is not int or not 0 <= seq < 2**31:
+        problem = _("This kind of event is not known.")
+    elif not isinstance(data, dict) or len(str(data)) > DATA_LENGTH:
+        problem = _("The event is too long.")
+    return Incoming(
+        key=key,
+        assignment=str(event.get("assignment", "")),
+        seq=seq if type(seq) is int else 0,
+        kind=str(event.get("kind")),
+        data=data if isinstance(data, dict) else {},
+        at=at if type(at) is int and abs(at) < 2**62 else 0,
+        problem=problem,
+    )
+
+
+def is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+@transaction.atomic
+def record(*, member: Member, events: list[Incoming]) -> Outcome:
+    """Store new events in order and apply what they submit. All of the batch or, on an error of ours, none of it."""
+    now, outcome = timezone.now(), Outcome()
+    keys = {event.assignment for event in events if not event.problem}
+    mine = _mine(member).filter(uid__in=keys).select_related("unit")
+    assignments = {str(assignment.uid): assignment for assignment in mine}
+    known = {str(key) for key in Event.objects.filter(assignment__in=assignments.values(), key__in=[e.key for e in events if not e.problem]).values_list("key", flat=True)}
+    for event in events:
+        assignment = assignments.get(event.assignment)
+        if event.problem or assignment is None:
+            outcome.refuse(event.key, event.problem or _("This item is not one of yours."))
+        elif event.key in known:
+            outcome.saved.append(event.key)
+            if event.kind == "submit":
+                outcome.submitted[event.assignment] = _standing(assignment)
+        else:
+            _apply(member, assignment, event, now, outcome)
+            known.add(event.key)
+    leases.renew(member, now)
+    sessions.touch(member, now)
+    return outcome
+
+
+def _mine(member: Member) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(study=member.study, annotator=member.user)
+
+
+def _standing(assignment: Assignment) -> str:
+    extra = Judgement.objects.filter(assignment=assignment, is_extra=True).exists()
+    return "extra" if extra else "done"
+
+
+def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetime, outcome: Outcome) -> None:
+    answer = None
+    if event.kind == "submit":
+        shown = letters(len(assignment.order))
+        try:
+            answer = read_answer(member.study.protocol, assignment.unit.dimension, shown, event.data.get("answer"))
+        except AnswerError as error:
+            outcome.refuse(event.key, str(error))
+            return
+    Event.objects.create(
+        assignment=assignment, key=event.key, seq=event.seq, kind=event.kind, data=event.data, client_ms=event.at
+    )
+    outcome.saved.append(event.key)
+    if answer is not None:
+        judgement = _judge(member, assignment, answer, event.data["answer"], now)
+        outcome.submitted[event.assignment] = "extra" if judgement.is_extra else "done"
+
+
+def _judge(member: Member, assignment: Assignment, answer: Answer, raw: dict[str, Any], now: datetime) -> Judgement:
+    """Make the judgement, or revise it: the last answer counts, earlier ones stay in the events."""
+    judgement = Judgement.objects.filter(assignment=assignment).first()
+    if judgement is None:
+        judgement = Judgement(study=member.study, unit=assignment.unit, assignment=assignment, annotator=member.user)
+        judgement.is_extra = not _keep_place(member, assignment)
+    else:
+        judgement.revisions += 1
+        judgement.marks.all().delete()
+    judgement.answer, judgement.flag, judgement.remark = raw, answer.flag, answer.remark
+    judgement.seconds = _seconds(assignment, now)
+    judgement.save()
+    candidates = dict(zip(letters(len(assignment.order)), assignment.order, strict=True))
+    Mark.objects.bulk_create(
+        Mark(judgement=judgement, candidate_id=candidates[m.letter], dimension=m.dimension, score=m.score, rank=m.rank)
+        for m in answer.marks
+    )
+    study = member.study
+    transaction.on_commit(lambda: publish(study.channel, "judgement", {"unit": str(assignment.unit.uid)}))
+    return judgement
+
+
+def _keep_place(member: Member, assignment: Assignment) -> bool:
+    """Count the judgement towards its unit: by its lease, or by a place that is still free. False: it is extra."""
+    if member.study.state == StudyState.CLOSED:
+        if assignment.state == leases.LEASED:
+            Unit.objects.filter(pk=assignment.unit_id).update(taken=F("taken") - 1)
+        counts = False
+    else:
+        counts = assignment.state == leases.LEASED or leases.take_place(assignment.unit_id)
+    assignment.state = leases.DONE
+    assignment.save(update_fields=["state"])
+    if counts:
+        Unit.objects.filter(pk=assignment.unit_id).update(done=F("done") + 1)
+    return counts
+
+
+def _seconds(assignment: Assignment, now: datetime) -> float | None:
+    opened = assignment.events.filter(kind="open").order_by("-id").values_list("created_at", flat=True).first()
+    return round((now - opened).total_seconds(), 3) if opened else None
+
+
+def step_back(*, member: Member, before: str | None) -> Assignment | None:
+    """The assignment that this annotator answered before ``before`` (None: their latest), to look at or revise."""
+    done = _mine(member).filter(state=leases.DONE).order_by("-judgement__id")
+    if before is None:
+        return done.first()
+    current = _mine(member).filter(uid=before).select_related("judgement").first()
+    judgement = getattr(current, "judgement", None)
+    return done.filter(judgement__id__lt=judgement.pk).first() if judgement else done.first()

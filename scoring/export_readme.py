@@ -1,0 +1,40 @@
+"""The README that goes with an export: what the columns are, where the rows come from, what was left out."""
+
+import json
+
+from annotation.library import dataset_hash
+from annotation.models import Study
+from scoring.export_tables import ExportTable, Options
+
+
+def readme(study: Study, name: str, table: ExportTable, options: Options, count: int) -> str:
+    """Markdown without a date: the same export twice is the same bytes."""
+    dataset = study.dataset
+    lines = [f"# {study.name}: {name}", "", table.about, ""]
+    if dataset.notice:
+        lines += [f"**{dataset.notice}**", ""]
+    lines += [
+        f"- Rows: {count}",
+        f"- Study: {study.name} ({study.uid}), protocol preset {study.preset}",
+        f"- Data set: {dataset.name} ({dataset.uid})",
+        f"- Data set content, SHA-256: {dataset_hash(dataset)}",
+        "- Annotators are numbered (a1, a2, …); their names are not exported.",
+        "",
+        "## Filters and settings",
+        "",
+        *[f"- {line}" for line in table.filters(options)],
+        "",
+        "## Columns",
+        "",
+        "| column | type | what it is |",
+        "|---|---|---|",
+        *[f"| {column.name} | {column.type} | {column.about} |" for column in table.columns],
+        "",
+        "## Protocol",
+        "",
+        "```json",
+        json.dumps(study.protocol_json, indent=2, ensure_ascii=False),
+        "```",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,227 @@
+"""The tables that can be exported: their columns, their rows, their filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.db.models import F, QuerySet
+
+from annotation.models import Candidate, Mark, Study
+from scoring import results, tables
+from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings
+from scoring.writers import Column, Row
+
+LOOK = 1000  # rows between two looks at "stop"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person who exports may choose. ``check`` raises when the job is asked to stop."""
+
+    include_extra: bool = False
+    method: str = "zscore"
+    outliers: str = ""  # empty: the method's own rule
+    check: Callable[[], None] = lambda: None
+
+    def to_json(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "check"}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Options:
+        return cls(**value)
+
+    @property
+    def mos_settings(self) -> MosSettings:
+        method = next(method for method in METHODS if method == self.method)
+        rule = next((rule for rule in OUTLIER_RULES if rule == self.outliers), None)
+        return MosSettings(method=method, outliers=rule)
+
+
+@dataclass(frozen=True)
+class ExportTable:
+    label: str
+    about: str
+    columns: tuple[Column, ...]
+    rows: Callable[[Study, Options], Iterator[Row]]
+    filters: Callable[[Options], list[str]]
+
+
+_CASE = (
+    Column("case", "text", "key of the case in its data set"),
+    Column("task", "text", "edit task of the case"),
+    Column("split", "text", "split of the case"),
+)
+_CANDIDATE = (
+    Column("candidate", "text", "UID of the candidate"),
+    Column("editor", "text", "editor that made the candidate"),
+    Column("seed", "integer", "seed that the editor was given"),
+    Column("image_sha256", "text", "SHA-256 of the candidate's original file"),
+)
+_JUDGEMENT = (
+    Column("annotator", "text", "number of the annotator"),
+    Column("dimension", "text", "dimension of the protocol"),
+)
+_ABOUT_JUDGEMENT = (
+    Column("flag", "text", "no_edit, broken, unsafe, cannot_judge or empty"),
+    Column("extra", "flag", "given after the lease was lost and the item filled by others"),
+    Column("seconds", "number", "seconds from opening to answer, by the server's clock"),
+    Column("revisions", "integer", "how often the answer was changed after it was first given"),
+    Column("judged_at", "text", "time of the first answer, UTC, ISO 8601"),
+    Column("remark", "text", "the annotator's remark"),
+)
+
+
+def _marks(study: Study, options: Options) -> QuerySet[Mark]:
+    """All marks, in an order that does not depend on when they were made."""
+    marks = Mark.objects.filter(judgement__study=study)
+    marks = marks if options.include_extra else marks.filter(judgement__is_extra=False)
+    return marks.order_by(
+        "candidate__case__key", "candidate__editor__slug", "candidate__seed", "candidate_id", "dimension",
+        "judgement__unit__round", "judgement__annotator_id", "id",
+    )  # fmt: skip
+
+
+_FIELDS = (
+    "candidate__case__key", "candidate__case__task_id", "candidate__case__split", "candidate__uid",
+    "candidate__editor__slug", "candidate__seed", "candidate__image__sha256", "judgement__annotator_id", "dimension",
+)  # fmt: skip
+_TAIL = (
+    "judgement__flag", "judgement__is_extra", "judgement__seconds", "judgement__revisions", "judgement__created_at",
+    "judgement__remark",
+)  # fmt: skip
+
+
+def _judged(marks: QuerySet[Mark], options: Options, *middle: str) -> Iterator[Row]:
+    values = marks.values_list(*_FIELDS, *middle, *_TAIL).iterator(chunk_size=tables.CHUNK)
+    for number, row in enumerate(values):
+        if number % LOOK == 0:
+            options.check()
+        case, task, split, candidate, editor, seed, sha, annotator, dimension, *rest = row
+        *values_of, flag, extra, seconds, revisions, at, remark = rest
+        head = (case, task, split, str(candidate), editor, seed, sha, tables.annotator_name(annotator), dimension)
+        yield (*head, *values_of, flag, extra, seconds, revisions, at.isoformat(), remark)
+
+
+def _rating_rows(study: Study, options: Options) -> Iterator[Row]:
+    return _judged(_marks(study, options).filter(score__isnull=False), options, "score")
+
+
+def _ranking_rows(study: Study, options: Options) -> Iterator[Row]:
+    marks = _marks(study, options).filter(rank__isnull=False).annotate(group=F("judgement__unit__item__uid"))
+    rows = _judged(marks, options, "group", "judgement__unit__round", "rank", "score")
+    for row in rows:
+        yield (*row[:9], str(row[9]), *row[10:])
+
+
+def _extra_filter(options: Options) -> list[str]:
+    return ["Extra judgements: included." if options.include_extra else "Extra judgements: left out."]
+
+
+def _mos_filters(options: Options) -> list[str]:
+    settings = options.mos_settings
+    return [
+        *_extra_filter(options),
+        "Judgements flagged broken, unsafe or cannot_judge: left out.",
+        f"Method: {settings.method}; outlier rule: {settings.outlier_rule}; confidence {settings.confidence:g}.",
+        "Scale: 0–100 for zscore (methods of EditHF-1M), the units of the protocol otherwise.",
+    ]
+
+
+def _pair_filters(options: Options) -> list[str]:
+    return [*_extra_filter(options), "Judgements flagged broken, unsafe or cannot_judge: left out.",
+            "Pairs of equal mean rank are ties: kept, with gap 0 and winner empty."]  # fmt: skip
+
+
+def describe(uids: list[str]) -> dict[str, tuple[Any, ...]]:
+    """(case, task, split, uid, editor, seed, sha256) of candidates, by uid."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for start in range(0, len(uids), tables.CHUNK):
+        rows = Candidate.objects.filter(uid__in=uids[start : start + tables.CHUNK])
+        for row in rows.values_list(
+            "case__key", "case__task_id", "case__split", "uid", "editor__slug", "seed", "image__sha256"
+        ):
+            found[str(row[3])] = (*row[:3], str(row[3]), *row[4:])
+    return found
+
+
+def _mos_rows(study: Study, options: Options) -> Iterator[Row]:
+    scored = results.mos_rows(tables.ratings(study, include_extra=options.include_extra), options.mos_settings)
+    known = describe([row.item for row in scored])
+    ordered = sorted(scored, key=lambda row: (*map(str, known[row.item]), row.dimension))
+    for row in ordered:
+        yield (*known[row.item], row.dimension, row.mos, row.n, row.std, row.low, row.high)
+
+
+def _pair_rows(study: Study, options: Options) -> Iterator[Row]:
+    ranking = results.rank(tables.rankings(study, include_extra=options.include_extra), study.protocol.agreement)
+    known = describe(ranking.candidates)
+    rows = []
+    for pair in ranking.pairs:
+        first, second = known[pair.better], known[pair.worse]
+        if pair.gap == 0 and first > second:
+            first, second = second, first
+        rows.append((*first[:3], pair.group, pair.dimension, *first[3:5], *second[3:5], pair.gap, pair.gap == 0, pair.contested))
+    yield from sorted(rows, key=lambda row: tuple(map(str, (row[0], *row[3:9]))))
+
+
+TABLES: dict[str, ExportTable] = {
+    "ratings": ExportTable(
+        "Ratings",
+        "One row for every score that an annotator gave to a candidate in a dimension.",
+        (*_CASE, *_CANDIDATE, *_JUDGEMENT, Column("score", "number", "score in the units of the protocol"), *_ABOUT_JUDGEMENT),
+        _rating_rows,
+        _extra_filter,
+    ),
+    "rankings": ExportTable(
+        "Rankings",
+        "One row for every place that an annotator gave to a candidate of a group in a dimension.",
+        (
+            *_CASE,
+            *_CANDIDATE,
+            *_JUDGEMENT,
+            Column("group", "text", "UID of the group that was ranked together"),
+            Column("round", "integer", "round of judging, from 1"),
+            Column("rank", "number", "rank in the group; 1 is best, ties share their mean rank"),
+            Column("shelf", "number", "shelf 0–5 that the candidate was put on; empty for comparisons of two"),
+            *_ABOUT_JUDGEMENT,
+        ),
+        _ranking_rows,
+        _extra_filter,
+    ),
+    "mos": ExportTable(
+        "Mean opinion scores",
+        "One row for every candidate and dimension: the mean opinion score of its ratings (docs/statistics.md).",
+        (
+            *_CASE,
+            *_CANDIDATE,
+            Column("dimension", "text", "dimension of the protocol"),
+            Column("mos", "number", "mean opinion score; its scale stands under Filters and settings"),
+            Column("n", "integer", "annotators whose ratings remain after the checks"),
+            Column("std", "number", "sample standard deviation over them"),
+            Column("ci_low", "number", "lower end of the 95 % interval"),
+            Column("ci_high", "number", "upper end of the 95 % interval"),
+        ),
+        _mos_rows,
+        _mos_filters,
+    ),
+    "pairs": ExportTable(
+        "Preference pairs",
+        "One row for every pair of candidates of a group in a dimension, ordered by mean rank over annotators.",
+        (
+            *_CASE,
+            Column("group", "text", "UID of the group that was ranked together"),
+            Column("dimension", "text", "dimension of the protocol"),
+            Column("better", "text", "UID of the candidate with the better mean rank (either one of a tie)"),
+            Column("better_editor", "text", "its editor"),
+            Column("worse", "text", "UID of the other candidate"),
+            Column("worse_editor", "text", "its editor"),
+            Column("gap", "number", "difference of the mean ranks; 0 is a tie"),
+            Column("tie", "flag", "whether the mean ranks are equal"),
+            Column("contested", "flag", "whether the group's Kendall W is below the study's threshold"),
+        ),
+        _pair_rows,
+        _pair_filters,
+    ),
+}

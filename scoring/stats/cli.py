@@ -1,0 +1,105 @@
+"""``manage.py stats mos|ranks|agreement FILE.csv``: aggregation without server, database or Django.
+
+Exit status: 0 done, 1 the result could not be written, 2 the request or the file's contents are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scoring.stats.csvfile import BadTable
+from scoring.stats.jsonout import write_json
+from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings, mean_opinion_scores
+from scoring.stats.report import mos_document
+from scoring.stats.table import Ratings
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command and return the exit status; never raises for anything a user can cause."""
+    try:
+        options = _parser().parse_args(argv)
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    try:
+        document = options.command(options)
+    except BadTable as error:
+        return _refuse(options.file, error)
+    except OSError as error:
+        return _say(f"{options.file}: cannot be read: {error.strerror or error}", 2)
+    except MemoryError:
+        return _say(f"{options.file}: not enough memory for a table of this size", 1)
+    return _deliver(document, options.json)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="stats", description="Opinion scores, rankings and agreement from CSV files.")
+    commands = parser.add_subparsers(required=True, metavar="mos|ranks|agreement")
+    mos = commands.add_parser("mos", help="mean opinion scores; columns annotator,item,dimension,score")
+    mos.add_argument("--outliers", choices=OUTLIER_RULES, help="default: pooled; none for p910 and corrected")
+    mos.add_argument("--method", choices=METHODS, default="zscore", help="default: zscore")
+    mos.set_defaults(command=_mos)
+    for command in (mos,):
+        command.add_argument("file", metavar="FILE.csv")
+        command.add_argument("--json", metavar="OUT", help="write the JSON here; default: standard output")
+    return parser
+
+
+def _mos(options: argparse.Namespace) -> dict[str, Any]:
+    settings = MosSettings(method=options.method, outliers=options.outliers)
+    return mos_document(mean_opinion_scores(Ratings.from_csv(options.file), settings))
+
+
+def _say(sentence: str, status: int) -> int:
+    print(sentence, file=sys.stderr)
+    return status
+
+
+def _refuse(name: str, error: BadTable) -> int:
+    """The first problems, one a line, and how many there are."""
+    for problem in error.problems:
+        _say(f"{name}: {problem}", 2)
+    if error.count > 1:
+        listed = f"; the first {len(error.problems)} are listed" if error.count > len(error.problems) else ""
+        _say(f"{name}: {error.count} problems{listed}. Nothing was computed.", 2)
+    return 2
+
+
+def _deliver(document: Mapping[str, Any], out: str | None) -> int:
+    try:
+        if out is None:
+            write_json(sys.stdout.buffer, document)
+            sys.stdout.buffer.flush()
+        else:
+            _write_whole(Path(out), document)
+    except BrokenPipeError:
+        # The reader closed the pipe (such as `| head`); without this Python complains once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        return _say(f"{out or 'standard output'}: cannot be written: {error.strerror or error}", 1)
+    return 0
+
+
+def _write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    """Write beside the target and rename, so that a failure leaves no half result and the old file as it was."""
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            write_json(file, document)
+        return
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write_json(file, document)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,221 @@
+"""Mean opinion scores of items from ratings: checks, repeats, method, intervals (docs/statistics.md).
+
+Order of work, per dimension: outlier ratings are flagged once over all ratings; annotators are rejected; the remaining
+repeats of one annotator on one item are averaged; the method scores the items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from scoring.stats import outliers as rules
+from scoring.stats.connectivity import components
+from scoring.stats.grouped import Counts, Flags, Floats, counts, gather, moments
+from scoring.stats.intervals import normal_interval, t_interval
+from scoring.stats.p910 import subject_model
+from scoring.stats.rejection import Rejection, RejectionRule, reject_by_bt500, reject_by_rate
+from scoring.stats.table import Panel, Ratings, merge_repeats, repeated_units
+from scoring.stats.zscore import rescale, zscores
+
+Method = Literal["zscore", "p910", "corrected", "mean"]
+OutlierRule = Literal["literal", "leave-one-out", "pooled", "bt500", "none"]
+METHODS: tuple[Method, ...] = ("zscore", "p910", "corrected", "mean")
+OUTLIER_RULES: tuple[OutlierRule, ...] = ("literal", "leave-one-out", "pooled", "bt500", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class MosSettings:
+    """How scores are made. ``outliers=None`` means the method's own default, see ``outlier_rule``."""
+
+    method: Method = "zscore"
+    outliers: OutlierRule | None = None
+    multiplier: float = rules.MULTIPLIER
+    floor_share: float = 0.5
+    rejection: RejectionRule = field(default_factory=RejectionRule)
+    clip: bool = True
+    confidence: float = 0.95
+
+    @property
+    def outlier_rule(self) -> OutlierRule:
+        """The rule in force: pooled for zscore and mean. The subject models weigh erratic annotators down: none."""
+        if self.outliers is not None:
+            return self.outliers
+        return "none" if self.method in ("p910", "corrected") else "pooled"
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a method makes of the checked panel. Per unit: ``mos``, ``low``, ``high``.
+
+    ``values`` are the rows whose mean and std describe a unit. Per rater: ``bias`` and ``inconsistency`` with standard
+    errors, or None where the method has no such figures; ``left_out`` says why a rater could not be used.
+    """
+
+    values: Panel
+    n: Counts
+    mos: Floats
+    std: Floats
+    low: Floats
+    high: Floats
+    clipped: int = 0
+    bias: Floats | None = None
+    bias_error: Floats | None = None
+    inconsistency: Floats | None = None
+    inconsistency_error: Floats | None = None
+    single: Flags | None = None
+    straight: Flags | None = None
+    unconverged: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MosResult:
+    """Scores of all units and figures of all raters, as columns.
+
+    Per unit (``panel.unit_item`` and ``panel.unit_dimension`` name it): ``scored``. Per rater (likewise): ``ratings``,
+    ``outliers``, ``rejection``, ``used``, ``bias`` and ``inconsistency`` in units of the raw scores. NaN: no figure.
+    """
+
+    table: Ratings
+    settings: MosSettings
+    panel: Panel
+    scored: Scored
+    ratings: Counts
+    outliers: Counts
+    dropped: int
+    repeats: int
+    rejection: Rejection
+    used: Flags
+    bias: Floats
+    inconsistency: Floats
+    parts: Counts
+
+
+def mean_opinion_scores(ratings: Ratings, settings: MosSettings | None = None) -> MosResult:
+    """Score every item in every dimension. Never raises on odd data: what cannot be computed is NaN."""
+    settings = settings or MosSettings()
+    panel = Panel.of(ratings)
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        # What the checks do not wait for takes a second processor where there is one.
+        touched = aside.submit(repeated_units, panel)
+        parts = aside.submit(components, panel)
+        flags, rejection = check(panel, settings)
+        # BT.500 rejects observers and keeps every rating of the others.
+        dropped = np.zeros_like(flags) if settings.outlier_rule == "bt500" else flags
+        gone = dropped | rejection.rejected[panel.rater] if bool(rejection.rejected.any()) else dropped
+        merged, repeats = merge_repeats(panel.keep(~gone), touched.result())
+        scored = SCORERS[settings.method](merged, settings)
+        bias, inconsistency = scored.bias, scored.inconsistency
+        if bias is None or inconsistency is None:
+            bias, inconsistency = plain_bias(panel)
+    return MosResult(
+        table=ratings,
+        settings=settings,
+        panel=panel,
+        scored=scored,
+        ratings=counts(panel.rater, panel.raters),
+        outliers=counts(panel.rater[flags], panel.raters),
+        dropped=int(np.count_nonzero(dropped)),
+        repeats=repeats,
+        rejection=rejection,
+        used=counts(scored.values.rater, panel.raters) > 0,
+        bias=bias,
+        inconsistency=inconsistency,
+        parts=parts.result().parts,
+    )
+
+
+def check(panel: Panel, settings: MosSettings) -> tuple[Flags, Rejection]:
+    """Outlier flags per row and rejections per rater, by the rule in force."""
+    ratings = counts(panel.rater, panel.raters)
+    rule = settings.outlier_rule
+    if rule == "bt500":
+        found = rules.bt500(panel)
+        return found.flags, reject_by_bt500(ratings, found, settings.rejection.cap)
+    if rule == "literal":
+        flags = rules.literal(panel, settings.multiplier)
+    elif rule == "leave-one-out":
+        flags = rules.leave_one_out(panel, settings.multiplier, settings.floor_share)
+    elif rule == "pooled":
+        flags = rules.pooled(panel, settings.multiplier)
+    else:
+        return np.zeros(panel.score.size, dtype=bool), Rejection(np.zeros(panel.raters, dtype=bool), {})
+    return flags, reject_by_rate(ratings, counts(panel.rater[flags], panel.raters), settings.rejection)
+
+
+def score_mean(panel: Panel, settings: MosSettings) -> Scored:
+    """Plain mean of the raw scores, Student t interval."""
+    per_unit, _ = moments(panel.unit, panel.score, panel.units)
+    std = per_unit.std()
+    low, high = t_interval(per_unit.mean, std, per_unit.n, settings.confidence)
+    return Scored(values=panel, n=per_unit.n, mos=per_unit.mean, std=std, low=low, high=high)
+
+
+def score_zscore(panel: Panel, settings: MosSettings) -> Scored:
+    """Mean of the rescaled z-scores, 0 to 100, Student t interval."""
+    z = zscores(panel)
+    values, clipped = rescale(z.panel.score, clip=settings.clip)
+    rescaled = panel.with_rows(z.panel.unit, z.panel.rater, values)
+    per_unit, _ = moments(rescaled.unit, rescaled.score, rescaled.units)
+    std = per_unit.std()
+    low, high = t_interval(per_unit.mean, std, per_unit.n, settings.confidence)
+    return Scored(
+        values=rescaled,
+        n=per_unit.n,
+        mos=per_unit.mean,
+        std=std,
+        low=low,
+        high=high,
+        clipped=clipped,
+        single=z.single,
+        straight=z.straight,
+    )
+
+
+def score_subjects(panel: Panel, settings: MosSettings) -> Scored:
+    """ψ of the subject model (ITU-T P.910), in units of the raw scores; std and interval from r - Δ.
+
+    P.910 takes the normal quantile. The corrected model takes Student's, which keeps its promise on few ratings too.
+    """
+    corrected = settings.method == "corrected"
+    model = subject_model(panel, corrected=corrected)
+    unbiased = panel.with_rows(panel.unit, panel.rater, panel.score - gather(model.bias, panel.rater))
+    per_unit, _ = moments(unbiased.unit, unbiased.score, unbiased.units)
+    std = per_unit.std()
+    if corrected:
+        low, high = t_interval(model.score, std, per_unit.n, settings.confidence)
+    else:
+        low, high = normal_interval(model.score, std / np.sqrt(np.maximum(per_unit.n, 1)), settings.confidence)
+    return Scored(
+        values=unbiased,
+        n=per_unit.n,
+        mos=model.score,
+        std=std,
+        low=low,
+        high=high,
+        bias=model.bias,
+        bias_error=model.bias_error,
+        inconsistency=model.inconsistency,
+        inconsistency_error=model.inconsistency_error,
+        unconverged=tuple(np.flatnonzero(~model.converged).tolist()),
+    )
+
+
+SCORERS: dict[Method, Callable[[Panel, MosSettings], Scored]] = {
+    "zscore": score_zscore,
+    "p910": score_subjects,
+    "corrected": score_subjects,
+    "mean": score_mean,
+}
+
+
+def plain_bias(panel: Panel) -> tuple[Floats, Floats]:
+    """Per rater: mean and population std of r - mean_j over items with two ratings or more; the first round of P.910."""
+    per_unit, deviation = moments(panel.unit, panel.score, panel.units)
+    shared = (per_unit.n > 1)[panel.unit] if bool((per_unit.n == 1).any()) else slice(None)
+    per_rater, _ = moments(panel.rater[shared], deviation[shared], panel.raters)
+    return per_rater.mean, per_rater.std(ddof=0)

@@ -1,0 +1,43 @@
+"""Judgements of a study as the tables that scoring/stats computes on. One query each, streamed."""
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from annotation.models import Mark, Study
+from scoring.stats.table import Rankings, Ratings
+
+CHUNK = 5000
+EXCUSES = ("broken", "unsafe", "cannot_judge")
+
+
+def annotator_name(pk: int) -> str:
+    """The name under which an annotator appears in tables and exports: stable, and not theirs."""
+    return f"a{pk}"
+
+
+def counted_marks(study: Study, *, include_extra: bool = False) -> QuerySet[Mark]:
+    """Marks of the judgements that count: not extra, and not excused by a flag (broken, unsafe, cannot judge)."""
+    marks = Mark.objects.filter(judgement__study=study).exclude(judgement__flag__in=EXCUSES)
+    return marks if include_extra else marks.filter(judgement__is_extra=False)
+
+
+def ratings(study: Study, *, include_extra: bool = False) -> Ratings:
+    """Scores by (annotator, candidate, dimension). Items are the candidates' UIDs."""
+    marks = counted_marks(study, include_extra=include_extra).filter(score__isnull=False)
+    values = marks.order_by("id").values_list("judgement__annotator", "candidate__uid", "dimension", "score")
+    return Ratings.from_rows((annotator_name(a), str(c), d, s) for a, c, d, s in values.iterator(chunk_size=CHUNK))
+
+
+def rankings(study: Study, *, include_extra: bool = False) -> Rankings:
+    """Ranks by (annotator, item, dimension, candidate). Groups are the items' UIDs; rounds of a group are pooled."""
+    return Rankings.from_rows(_rank_rows(study, include_extra))
+
+
+def _rank_rows(study: Study, include_extra: bool) -> Iterator[tuple[str, str, str, str, float]]:
+    marks = counted_marks(study, include_extra=include_extra).filter(rank__isnull=False).order_by("id")
+    values = marks.values_list(
+        "judgement__annotator", "judgement__unit__item__uid", "dimension", "candidate__uid", "rank"
+    )
+    for annotator, item, dimension, candidate, rank in values.iterator(chunk_size=CHUNK):
+        yield annotator_name(annotator), str(item), dimension, str(candidate), rank

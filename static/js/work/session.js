@@ -1,0 +1,160 @@
+/* Which assignments this page holds, and what comes next. The first held one is current; two more wait with their pictures. */
+import { post } from "./api.js";
+
+const HOLD = 3;
+const AGAIN = 3_000;
+
+export class Session {
+  /** @param {object} options
+   *  study: the page's study; outbox; images
+   *  onShow: assignment => void, when another one becomes current
+   *  onIdle: ({reason, sentence, until}) => void, with reason "loading", "sending", "break", "done", "unreachable",
+   *    "signed-out" or "refused"
+   *  onProgress: progress => void; onExtra: () => void, when work came too late for its lease and was kept as extra */
+  constructor({ study, outbox, images, onShow, onIdle, onProgress, onExtra }) {
+    Object.assign(this, { study, outbox, images, onShow, onIdle, onProgress, onExtra });
+    this.held = [];
+    this.submitted = new Map(); // Sent but not confirmed: kept so that a refused answer can be returned to.
+    this.done = null;
+    this.pauseUntil = null;
+  }
+
+  get current() {
+    return this.held[0] ?? null;
+  }
+
+  /** What every request says about the assignments held here. */
+  get wish() {
+    const have = [...this.held.map(({ uid }) => uid), ...this.submitted.keys()];
+    return { have, want: Math.max(0, HOLD - this.held.length) };
+  }
+
+  /** Sends what an earlier visit left, then asks for work. */
+  async start() {
+    this.onIdle({ reason: "loading" });
+    await this.outbox.settle();
+    await this.fetchNext();
+  }
+
+  async fetchNext() {
+    clearTimeout(this.timer);
+    if (this.fetching) return;
+    this.fetching = true;
+    const outcome = await post(this.study.urls.next, this.wish);
+    this.fetching = false;
+    if (outcome.ok) this.accept(outcome.data);
+    else if (!this.current) {
+      this.onIdle({ reason: outcome.reason, sentence: outcome.error });
+      if (outcome.reason === "unreachable") this.timer = setTimeout(() => this.fetchNext(), AGAIN);
+    }
+  }
+
+  /** Takes in the part of an answer that is not about saved events. */
+  accept(reply) {
+    const before = this.current;
+    const known = new Set(this.wish.have);
+    for (const assignment of reply.assignments ?? []) {
+      if (!known.has(assignment.uid)) this.#hold(assignment);
+    }
+    for (const [uid, outcome] of Object.entries(reply.submitted ?? {})) {
+      this.submitted.delete(uid);
+      if (outcome === "extra") this.onExtra();
+    }
+    this.done = reply.done ?? null;
+    this.pauseUntil = reply.break ?? null;
+    if (reply.progress) this.onProgress(reply.progress);
+    this.#prefetch();
+    if (!before || (this.pauseUntil && !this.#begun(before))) this.show();
+  }
+
+  /** An assignment whose answer still waits in this browser is finished work, not work to do. */
+  #hold(assignment) {
+    const known = new Set(assignment.events.map(({ key }) => key));
+    const waiting = this.outbox.waitingFor(assignment.uid).filter(({ key }) => !known.has(key));
+    assignment.events.push(...waiting);
+    if (waiting.some(({ kind }) => kind === "submit")) this.submitted.set(assignment.uid, assignment);
+    else this.held.push(assignment);
+  }
+
+  #begun(assignment) {
+    return assignment.events.some(({ kind }) => kind !== "open");
+  }
+
+  #prefetch() {
+    this.images.keepOnly([...this.held, ...this.submitted.values()]);
+    for (const assignment of this.held) this.images.loadAll(assignment).catch(() => {});
+  }
+
+  /** Shows the current assignment, or says why there is none. Never "done" while an answer waits in this browser. */
+  show() {
+    const until = this.pauseUntil ? Date.parse(this.pauseUntil.until) : 0;
+    const between = !this.current || !this.#begun(this.current);
+    if (until > Date.now() && between) this.onIdle({ reason: "break", sentence: this.pauseUntil.sentence, until });
+    else if (this.current) this.onShow(this.current);
+    else if (this.outbox.queue.length) this.onIdle({ reason: "sending" });
+    else if (this.done) this.onIdle({ reason: "done", sentence: this.done });
+    else this.#askAgain();
+  }
+
+  #askAgain() {
+    this.onIdle({ reason: "loading" });
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.fetchNext(), this.asked ? AGAIN : 0);
+    this.asked = true;
+  }
+
+  /** After a break: the item that waits, or the next one. */
+  resume() {
+    this.pauseUntil = null;
+    if (this.current) this.show();
+    void this.fetchNext();
+  }
+
+  /** The current assignment is answered: goes to the next one. Call before its submit event is sent. */
+  finish() {
+    const finished = this.held.shift();
+    this.submitted.set(finished.uid, finished);
+    this.asked = false;
+  }
+
+  /** The annotator's previous answer, open for revision.
+   * @returns {Promise<string>} "shown", "first" (there is none before), "waiting" (answers are unsent) or the failure */
+  async back() {
+    if (!(await this.outbox.settle())) return "waiting";
+    const outcome = await post(this.study.urls.back, { before: this.current?.uid ?? null });
+    if (!outcome.ok) return outcome.error ?? "unreachable";
+    const { assignment } = outcome.data;
+    if (!assignment) return "first";
+    this.held = [assignment, ...this.held.filter(({ uid }) => uid !== assignment.uid)];
+    this.submitted.delete(assignment.uid);
+    this.#prefetch();
+    this.show();
+    return "shown";
+  }
+
+  /** A refused event never happened: takes it out of its assignment. */
+  forget({ assignment: uid, key }) {
+    const assignment = this.#find(uid);
+    if (assignment) assignment.events = assignment.events.filter((event) => event.key !== key);
+    return assignment;
+  }
+
+  /** Shows an assignment again whose answer was refused. */
+  reopen(uid) {
+    const assignment = this.submitted.get(uid);
+    if (!assignment) return false;
+    this.submitted.delete(uid);
+    this.held.unshift(assignment);
+    this.show();
+    return true;
+  }
+
+  /** Whether a refused answer can still be returned to. */
+  canReopen(uid) {
+    return this.submitted.has(uid);
+  }
+
+  #find(uid) {
+    return this.submitted.get(uid) ?? this.held.find((assignment) => assignment.uid === uid);
+  }
+}

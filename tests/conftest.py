@@ -1,0 +1,56 @@
+"""People and things that most tests need: alice (admin), bob (engineer), carol (annotator), mallory (a stranger)."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(settings: Any, tmp_path: Path) -> None:
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.JOBS_ROOT = tmp_path / "jobs"
+    settings.VAR = tmp_path
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def person(db: None) -> Callable[..., Any]:
+    from webapp.accounts.models import User
+
+    def make(username: str, role: str) -> User:
+        return User.objects.create_user(username=username, password="a-long-password", role=role)
+
+    return make
+
+
+@pytest.fixture
+def alice(person: Callable[..., Any]) -> Any:
+    return person("alice", "admin")
+
+
+@pytest.fixture
+def bob(person: Callable[..., Any]) -> Any:
+    return person("bob", "engineer")
+
+
+@pytest.fixture
+def carol(person: Callable[..., Any]) -> Any:
+    return person("carol", "annotator")
+
+
+@pytest.fixture
+def mallory(person: Callable[..., Any]) -> Any:
+    return person("mallory", "annotator")
+
+
+def png(seed: int, size: tuple[int, int] = (24, 16)) -> bytes:
+    """A small picture that no other seed makes."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()

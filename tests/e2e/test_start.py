@@ -1,0 +1,113 @@
+"""`make up` for real: it starts, comes back after kill -9, and leaves no process behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
+    return value
+
+
+class Started:
+    """A running `make up` of its own data folder and port."""
+
+    def __init__(self, var: Path) -> None:
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("EDITLOOP_", "DATABASE_URL", "REDIS_URL"))}
+        self.var, self.output = var, var.parent / "output"
+        with self.output.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "scripts.up"],
+                cwd=ROOT,
+                env={**plain, "EDITLOOP_VAR": str(var), "EDITLOOP_PORT": "0"},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    def state(self) -> dict[str, Any]:
+        """What var/up.json says; it is there once everything has started."""
+        assert self.process.poll() is None, self.output.read_text()
+        path = self.var / "up.json"
+        return json.loads(path.read_text()) if path.exists() else {}
+
+    def is_healthy(self) -> bool:
+        try:
+            with urllib.request.urlopen(self.state()["address"] + "health/", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return self.process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
+    application = Started(tmp_path_factory.mktemp("start") / "var")
+    yield application
+    if application.process.poll() is None:
+        application.process.kill()
+
+
+def processes_of(var: Path) -> list[str]:
+    """The command lines of all processes whose environment or arguments name that folder."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if os.fsencode(var) in text and int(folder.name) != os.getpid():
+            found.append((folder / "cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def test_it_starts_and_says_who_can_sign_in(started: Started) -> None:
+    state = until(started.state)
+    assert started.is_healthy()
+    said = started.output.read_text()
+    assert state["address"] in said
+    accounts = json.loads((started.var / "accounts.json").read_text())
+    assert {account["role"] for account in accounts} >= {"admin", "engineer", "annotator"}
+    assert all(account["password"] in said for account in accounts)
+
+
+def test_what_is_secret_is_for_its_owner_alone(started: Started) -> None:
+    until(started.state)
+    for path in (started.var, started.var / "secret_key", started.var / "accounts.json"):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_killed_processes_come_back(started: Started) -> None:
+    before = until(started.state)["processes"]
+    for name in ("web", "worker", "gpu"):
+        os.kill(before[name], signal.SIGKILL)
+    until(lambda: all(started.state()["processes"][name] != before[name] for name in ("web", "worker", "gpu")))
+    until(started.is_healthy)
+    assert "The web server stopped (killed by signal 9)" in started.output.read_text()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks in /proc")
+def test_ctrl_c_ends_every_process(started: Started) -> None:
+    until(started.state)
+    assert len(processes_of(started.var)) > 5
+    assert started.stop() == 0
+    assert processes_of(started.var) == []
+    assert not (started.var / "up.json").exists()

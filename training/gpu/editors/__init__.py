@@ -1,0 +1,76 @@
+"""Editors: what makes a candidate image of a case. One file of this folder is one editor; copy one to add another.
+
+An editor's module has a function ``load(settings) -> Editor``. Loading may take long (weights); ``edit`` is then called
+many times. docs/adding-an-editor.md is the checklist.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+from PIL import Image
+
+FOLDER = Path(__file__).parent
+MODULE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class EditorError(Exception):
+    """The editor cannot be loaded: it does not exist, or its settings are wrong. The message is shown to the user."""
+
+
+class CannotEdit(Exception):
+    """The editor cannot do this one case. The message is shown to the user; other cases go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class EditCase:
+    """What to edit. ``mask`` has the source's size and is white where the edit may change pixels (for the tasks
+    background and bokeh: all but the subject); None is the whole picture. ``params`` is the case's own JSON."""
+
+    source: Image.Image
+    mask: Image.Image | None
+    instruction: str
+    task: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class EditedImage:
+    """One candidate. ``noise_seed`` is the seed of the initial noise, for editors that start from noise."""
+
+    image: Image.Image
+    seed: int
+    noise_seed: int | None
+    settings: Mapping[str, Any]
+    seconds: float
+
+
+class Editor(Protocol):
+    def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
+        """One image a seed, in the order of the seeds, each of the source's size. The same case, settings and seed give
+        the same image. Raises CannotEdit."""
+        ...
+
+
+def editor_names() -> list[str]:
+    """The editors that exist: the modules of this folder."""
+    return sorted(path.stem for path in FOLDER.glob("*.py") if MODULE_NAME.fullmatch(path.stem))
+
+
+def check_editor_name(name: object) -> str:
+    """The name, if a file of this folder bears it. Raises EditorError: no other module is ever imported by name."""
+    if not isinstance(name, str) or name not in editor_names():
+        raise EditorError(f"There is no editor {name!r}. The editors here are: {', '.join(editor_names())}.")
+    return name
+
+
+def load_editor(name: object, settings: Mapping[str, Any]) -> Editor:
+    """Load the editor of that module name. Raises EditorError for a name or settings that do not exist."""
+    module = import_module(f"{__name__}.{check_editor_name(name)}")
+    editor: Editor = module.load(settings)
+    return editor

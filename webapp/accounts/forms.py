@@ -1,0 +1,40 @@
+"""Forms for people and invitations."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext_lazy as _
+
+from webapp.accounts.models import Role, User
+
+
+class InviteForm(forms.Form):
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.ANNOTATOR)
+    note = forms.CharField(label=_("For whom (a note for you)"), max_length=200, required=False)
+
+
+class AcceptForm(forms.Form):
+    username = forms.CharField(label=_("User name"), max_length=150)
+    email = forms.EmailField(label=_("Email (optional)"), required=False)
+    password = forms.CharField(label=_("Password"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}))
+    repeat = forms.CharField(
+        label=_("Password again"), widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean() or {}
+        if data.get("password") != data.get("repeat"):
+            self.add_error("repeat", _("The two passwords differ."))
+        elif data.get("password"):
+            try:
+                validate_password(data["password"], User(username=data.get("username", "")))
+            except ValidationError as error:
+                self.add_error("password", error)
+        return data
+
+
+class PersonForm(forms.Form):
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
+    is_active = forms.BooleanField(label=_("May sign in"), required=False)

@@ -1,0 +1,71 @@
+"""Who uses Editloop, and how they came in."""
+
+import hashlib
+import secrets
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser, UserManager
+from django.db import models
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from webapp.core.models import Row
+
+
+class Role(models.TextChoices):
+    ADMIN = "admin", _("Admin")
+    ENGINEER = "engineer", _("Prompt engineer")
+    ANNOTATOR = "annotator", _("Annotator")
+
+
+class User(AbstractUser):
+    """A person. Roles contain each other: an admin may do what an engineer may; everybody may annotate when invited."""
+
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.ANNOTATOR)
+    is_demo = models.BooleanField(default=False)
+    objects: ClassVar[UserManager["User"]] = UserManager()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known")]
+
+    @property
+    def is_admin(self) -> bool:
+        return self.role == Role.ADMIN
+
+    @property
+    def is_engineer(self) -> bool:
+        return self.role in (Role.ADMIN, Role.ENGINEER)
+
+    @property
+    def is_annotator(self) -> bool:
+        return self.role == Role.ANNOTATOR
+
+
+class Invitation(Row):
+    """A link that lets one person in. Only the token's hash is kept: who reads the table cannot use the links."""
+
+    token_hash = models.CharField(max_length=64, unique=True)
+    role = models.CharField(max_length=10, choices=Role.choices)
+    note = models.CharField(max_length=200, blank=True)
+    study_uid = models.UUIDField(null=True, blank=True)  # joined on acceptance; studies live in a higher layer
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations_sent")
+    expires_at = models.DateTimeField()
+    used_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.SET_NULL, related_name="invitations_used")
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    @staticmethod
+    def new_token() -> str:
+        return secrets.token_urlsafe(24)
+
+    @staticmethod
+    def hash(token: str) -> str:
+        return hashlib.sha256(token.encode()).hexdigest()
+
+    @staticmethod
+    def path(token: str) -> str:
+        return reverse("accept_invitation", args=[token])
+
+    @property
+    def is_open(self) -> bool:
+        return self.used_at is None and self.expires_at > timezone.now()

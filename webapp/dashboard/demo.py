@@ -1,0 +1,151 @@
+"""The demo project: real photographs with classical edits, the drawn world, two studies, and people to try them.
+
+Every step is skipped where its result is there already, so the second start costs nothing.
+"""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from annotation.imports import Progress, import_path
+from annotation.library import ensure_editor
+from annotation.models import Candidate, Dataset, Editor, Study
+from annotation.protocols import PRESETS
+from annotation.studies import add_member, create_study
+from drawnworld.dataset import write_dataset
+from training.demo import photographs
+from training.generation import start_generation
+from webapp.accounts.models import Role, User
+from webapp.jobs import services as jobs
+from webapp.jobs.models import Job, State
+from webapp.jobs.supervisor import supervise
+
+PEOPLE = {
+    "alice": Role.ADMIN,
+    "bob": Role.ENGINEER,
+    "carol": Role.ANNOTATOR,
+    "dan": Role.ANNOTATOR,
+    "erin": Role.ANNOTATOR,
+}
+PHOTOGRAPHS, DRAWN = "demo-photographs", "demo-drawn-world"
+DRAWN_SEED, DRAWN_CASES = 1, 48
+SEED = 2026
+GUIDELINES = """\
+Look at the source first, then at the edit. Hold Space to see the source in the edit's place.
+
+- **Visual quality**: seams, noise, broken shapes, odd light. Leave aside whether it is the edit that was asked for.
+- **Editing alignment**: was all of the instruction carried out, as a person would have meant it?
+- **Attribute preservation**: is everything else still as it was? Press D to see the differences.
+
+These edits were made by classical programs, some of them careless on purpose.
+"""
+
+Say = Callable[[str], None]
+
+
+def make_demo(say: Say) -> None:
+    """Make what is missing of the demo project."""
+    photos = _dataset(
+        PHOTOGRAPHS,
+        _("Demo: photographs"),
+        _("Demo data. Real photographs, edited by classical programs, not by a model."),
+        lambda folder: photographs.build(folder),
+        say,
+    )
+    _dataset(
+        DRAWN,
+        _("Demo: drawn world"),
+        _("Demo data. Drawn scenes with exact edits and planted faults, not made by a model."),
+        lambda folder: write_dataset(folder, DRAWN_SEED, DRAWN_CASES),
+        say,
+    )
+    editors = [
+        ensure_editor(
+            slug=f"classical-{variant}",
+            name=_("Classical: %(variant)s") % {"variant": variant},
+            module="classical",
+            settings={"variant": variant},
+            notice=about,
+        )
+        for variant, about in photographs.VARIANTS.items()
+    ]
+    _candidates(photos, editors, say)
+    _studies(photos)
+
+
+def _dataset(slug: str, name: str, notice: str, build: Callable[[Path], Any], say: Say) -> Dataset:
+    found = Dataset.objects.filter(slug=slug).first()
+    if found is not None:
+        return found
+    say(_("Making the data set “%(name)s” …") % {"name": name})
+    folder = Path(settings.VAR) / "demo" / slug
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    build(folder)
+    dataset = Dataset(slug=slug, name=name, notice=notice)
+    import_path(path=folder, dataset=dataset, progress=Progress(lambda done, total, message: None))
+    shutil.rmtree(folder, ignore_errors=True)
+    return dataset
+
+
+def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
+    """Run the generation job here and now: at the first start no worker is there yet, and the studies need images."""
+    if Candidate.objects.filter(case__dataset=dataset).exists():
+        return
+    say(_("Editing the photographs …"))
+    job = start_generation(dataset=dataset, editors=editors, seeds=1, by=None)
+    claimed = jobs.claim(uid=str(job.uid), worker="demo")
+    if claimed is not None:
+        supervise(claimed)
+    job = Job.objects.get(pk=job.pk)
+    if job.state != State.SUCCEEDED:
+        raise RuntimeError(job.message)
+
+
+def _studies(dataset: Dataset) -> None:
+    for name, preset in ((_("Rate edits of photographs"), "mos"), (_("Rank edits of photographs"), "group-rank")):
+        if not Study.objects.filter(dataset=dataset, preset=preset).exists():
+            study = create_study(
+                name=name,
+                dataset=dataset,
+                preset=preset,
+                protocol=PRESETS[preset],
+                guidelines=GUIDELINES,
+                by=None,
+                seed=SEED,
+            )
+            for user in User.objects.filter(is_demo=True, role=Role.ANNOTATOR).order_by("id"):
+                add_member(study=study, user=user)
+
+
+def make_people(path: Path) -> list[dict[str, str]]:
+    """The demo accounts with their passwords, which are made freshly once and kept in ``path`` for their owner alone."""
+    known = {row["username"]: row["password"] for row in _read(path)}
+    rows = []
+    for username, role in PEOPLE.items():
+        user = User.objects.filter(username=username).first() or User(username=username, role=role, is_demo=True)
+        password = known.get(username, "")
+        if not (user.pk and password and user.check_password(password)):
+            password = secrets.token_urlsafe(9)
+            user.set_password(password)
+            user.save()
+        rows.append({"username": username, "role": user.get_role_display(), "password": password})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        json.dump(rows, file, indent=1)
+    return rows
+
+
+def _read(path: Path) -> list[dict[str, str]]:
+    try:
+        rows: list[dict[str, str]] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return []
+    return rows

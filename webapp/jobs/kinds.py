@@ -1,0 +1,62 @@
+"""What a kind of job is: one value, registered by the part of the product that knows the work.
+
+Two sorts: work that needs the database runs as `python -m webapp.jobs.run FOLDER` (give ``work``); model work runs as
+a program that knows nothing of Django (give ``command``).
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from webapp.jobs.folder import JobRun
+from webapp.jobs.models import Job
+
+DEFAULT, GPU = "default", "gpu"
+
+
+def _nothing(*_arguments: Any) -> None:
+    """A kind that has nothing to do at this point."""
+
+
+def run_here(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "webapp.jobs.run", str(folder)]
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """One kind of job.
+
+    ``prepare(job)`` writes ``inputs/`` before the process starts (again at every attempt: it must allow that).
+    ``on_events(job, events)`` takes the process's events in order; after a crash it can see some of them again.
+    ``on_result(job, summary)`` runs once the process has succeeded, before the job is marked so, and allows repeats.
+    ``links(job)`` names the pages that the job is about: (label, address).
+    """
+
+    name: str
+    label: str
+    queue: str = DEFAULT
+    work: Callable[[JobRun, Job], dict[str, Any]] | None = None
+    command: Callable[[Path], list[str]] = run_here
+    prepare: Callable[[Job], None] = _nothing
+    on_events: Callable[[Job, list[dict[str, Any]]], None] = _nothing
+    on_result: Callable[[Job, dict[str, Any]], None] = _nothing
+    links: Callable[[Job], list[tuple[str, str]]] = lambda _job: []
+    template: str = ""  # a part of the job page that only this kind has
+    context: Callable[[Job], dict[str, Any]] = lambda _job: {}
+
+
+_kinds: dict[str, JobKind] = {}
+
+
+def register(kind: JobKind) -> None:
+    _kinds[kind.name] = kind
+
+
+def kind_of(job: Job) -> JobKind:
+    return _kinds[job.kind]
+
+
+def get_kind(name: str) -> JobKind:
+    return _kinds[name]

@@ -1,0 +1,172 @@
+"""Writes to jobs. Every change of state is a conditional UPDATE: of two racing writers one wins and the other knows."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from webapp.accounts.models import User
+from webapp.jobs import kinds
+from webapp.jobs.models import ACTIVE, CLAIMED, Job, State
+from webapp.live.streams import publish
+
+REQUEUE_AFTER = timedelta(minutes=2)  # a waiting job's message may have died with Redis; a second one does no harm
+
+
+@transaction.atomic
+def start(*, kind: str, title: str, config: dict[str, Any], by: User | None, cloned_from: Job | None = None) -> Job:
+    """Make a job and send it to its queue once this transaction is committed."""
+    job = Job(
+        kind=kind,
+        queue=kinds.get_kind(kind).queue,
+        title=title[:200],
+        config=config,
+        created_by=by,
+        cloned_from=cloned_from,
+        enqueued_at=timezone.now(),
+    )
+    job.full_clean(exclude=["config"])
+    job.save()
+    transaction.on_commit(lambda: enqueue(job))
+    return job
+
+
+def enqueue(job: Job) -> None:
+    """Send the job's message. Redis away: the job stays waiting and the reaper sends it later."""
+    from kombu.exceptions import OperationalError
+
+    from webapp.jobs import tasks
+
+    try:
+        tasks.run_job.apply_async([str(job.uid)], queue=job.queue, retry=False)
+    except OperationalError:
+        Job.objects.filter(pk=job.pk).update(message=_("Redis does not answer. The job starts when it is back."))
+
+
+def claim(*, uid: str, worker: str) -> Job | None:
+    """Take a waiting job for ``worker``; None if another worker has it or it was cancelled."""
+    now = timezone.now()
+    taken = Job.objects.filter(uid=uid, state=State.QUEUED).update(
+        state=State.RUNNING,
+        attempt=F("attempt") + 1,
+        worker=worker,
+        started_at=now,
+        heartbeat_at=now,
+        finished_at=None,
+        done_at_start=F("done"),
+        message="",
+    )
+    if not taken:
+        return None
+    job = Job.objects.get(uid=uid)
+    announce(job)
+    return job
+
+
+def heartbeat(job: Job) -> str | None:
+    """Say that the worker lives. Returns the state now, or None if the job is no longer this attempt's."""
+    mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED)
+    if not mine.update(heartbeat_at=timezone.now()):
+        return None
+    return mine.values_list("state", flat=True).first()
+
+
+def report(job: Job, *, done: int, total: int, message: str, events_read: int) -> None:
+    """Store how far the job is and tell its page."""
+    job.done, job.total, job.message = min(done, total), total, message
+    Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED).update(
+        done=job.done, total=total, message=message, events_read=events_read
+    )
+    announce(job)
+
+
+def finish(job: Job, *, state: str, message: str = "", summary: dict[str, Any] | None = None) -> bool:
+    """End this attempt in ``state`` (or put it back to waiting). False if the job is no longer this attempt's."""
+    job.refresh_from_db(fields=["state"])
+    if job.state not in CLAIMED:
+        return False
+    job.check_transition(state)
+    finished = None if state == State.QUEUED else timezone.now()
+    changed = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED).update(
+        state=state, message=message, finished_at=finished, summary=summary or job.summary
+    )
+    if changed:
+        job.refresh_from_db()
+        announce(job)
+    return bool(changed)
+
+
+def cancel(*, job: Job) -> Job:
+    """Ask a job to stop. A waiting one is cancelled at once; a running one saves its place first."""
+    message = _("Stopped. Resume goes on from here.")
+    waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED)
+    if not waiting.update(state=State.CANCELLED, finished_at=timezone.now(), message=message):
+        if not Job.objects.filter(pk=job.pk, state=State.RUNNING).update(state=State.CANCELLING):
+            job.refresh_from_db()
+            if job.state != State.CANCELLING:
+                raise ValidationError(_("This job has ended already."))
+    job.refresh_from_db()
+    announce(job)
+    return job
+
+
+@transaction.atomic
+def resume(*, job: Job) -> Job:
+    """Send an ended job to its queue again; it goes on where it stopped."""
+    job.check_transition(State.QUEUED)
+    changed = Job.objects.filter(pk=job.pk, state=job.state).update(
+        state=State.QUEUED, crashes=0, enqueued_at=timezone.now(), finished_at=None, message=""
+    )
+    if not changed:
+        raise ValidationError(_("Somebody else changed this job a moment ago. Load the page again."))
+    job.refresh_from_db()
+    transaction.on_commit(lambda: (announce(job), enqueue(job)))
+    return job
+
+
+def clone(*, job: Job, by: User) -> Job:
+    return start(kind=job.kind, title=job.title, config=job.config, by=by, cloned_from=job)
+
+
+def reap() -> int:
+    """Find jobs whose worker died, and waiting jobs whose message was lost. Returns how many were touched."""
+    now = timezone.now()
+    stale = now - timedelta(seconds=settings.JOB_STALE_SECONDS)
+    touched = 0
+    for job in Job.objects.filter(state__in=CLAIMED).filter(Q(heartbeat_at__lt=stale) | Q(heartbeat_at=None)):
+        touched += _reap_one(job)
+    for job in Job.objects.filter(state=State.QUEUED, enqueued_at__lt=now - REQUEUE_AFTER):
+        Job.objects.filter(pk=job.pk).update(enqueued_at=now)
+        enqueue(job)
+        touched += 1
+    return touched
+
+
+def _reap_one(job: Job) -> bool:
+    crashes = job.crashes + 1
+    if job.state == State.CANCELLING:
+        ended = finish(job, state=State.CANCELLED, message=_("Stopped; its worker had died."))
+    elif crashes < settings.JOB_MAX_CRASHES:
+        message = _("The worker stopped answering. The job goes on as soon as a worker is free.")
+        ended = finish(job, state=State.QUEUED, message=message)
+        if ended:
+            Job.objects.filter(pk=job.pk).update(enqueued_at=timezone.now())
+            enqueue(job)
+    else:
+        message = _("The worker died %(times)d times during this job, so it is not started again by itself. Look at the log, then resume it.")
+        ended = finish(job, state=State.FAILED, message=message % {"times": crashes})
+    Job.objects.filter(pk=job.pk).update(crashes=crashes)
+    return ended
+
+
+def announce(job: Job) -> None:
+    """Tell the job's page, and whoever watches all jobs."""
+    data = {"state": job.state, "done": job.done, "total": job.total, "message": job.message}
+    publish(job.channel, "job", data)
+    if job.state not in ACTIVE or not job.done:
+        publish("jobs", "job", {"uid": str(job.uid), **data})

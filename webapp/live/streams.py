@@ -1,0 +1,82 @@
+"""Server-sent events over Redis streams: the one helper for every live page.
+
+A channel is a Redis stream of at most KEPT events. An event's stream id is the id that the browser sends back as
+Last-Event-ID after a broken connection, so it goes on where it stopped. Writers are synchronous; a reader is an async
+generator with a Redis connection of its own and no database connection: one held by every open page would use up the
+pool (close them before streaming, see ``stream``).
+"""
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import redis
+import redis.asyncio
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import connections
+from django.http import HttpRequest, StreamingHttpResponse
+
+KEPT = 1000
+LIFE_SECONDS = 24 * 3600
+BEAT_SECONDS = 10.0  # a comment this often keeps proxies from closing a quiet stream
+EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
+
+logger = logging.getLogger(__name__)
+_client: redis.Redis | None = None
+
+
+def client() -> redis.Redis:
+    """The process's Redis client (thread-safe, pooled)."""
+    global _client
+    if _client is None:
+        _client = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, socket_timeout=5)
+    return _client
+
+
+def publish(channel: str, event: str, data: dict[str, Any]) -> None:
+    """Tell everybody who watches ``channel``. A page that is not told is out of date, not wrong: never an error."""
+    key = f"live:{channel}"
+    try:
+        with client().pipeline(transaction=False) as pipe:
+            pipe.xadd(key, {"event": event, "data": json.dumps(data)}, maxlen=KEPT, approximate=True)
+            pipe.expire(key, LIFE_SECONDS)
+            pipe.execute()
+    except redis.RedisError as error:
+        logger.warning("live event not sent on %s: %s", channel, error)
+
+
+async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:
+    """The response that feeds one EventSource. Check access first; the database connection is closed here."""
+    await sync_to_async(connections.close_all)()
+    last = request.headers.get("Last-Event-ID") or request.GET.get("from", "")
+    response = StreamingHttpResponse(
+        _events(channel, last if EVENT_ID.fullmatch(last) else "$"), content_type="text/event-stream"
+    )
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"
+    return response
+
+
+async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
+    key = f"live:{channel}"
+    connection = redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)
+    try:
+        if last == "$":  # a fixed start: "$" asked anew at every read would lose what came in between
+            newest = await connection.xrevrange(key, count=1)
+            last = newest[0][0] if newest else "0-0"
+        yield b"retry: 2000\n: open\n\n"
+        while True:
+            found = await connection.xread({key: last}, count=100, block=int(BEAT_SECONDS * 1000))
+            if not found:
+                yield b": beat\n\n"
+                continue
+            for last, fields in found[0][1]:
+                yield f"id: {last}\nevent: {fields['event']}\ndata: {fields['data']}\n\n".encode()
+    except (redis.RedisError, OSError):
+        await asyncio.sleep(1)  # the browser connects again after its retry time, with the last id that it saw
+    finally:
+        await connection.aclose()

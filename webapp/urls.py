@@ -1,0 +1,22 @@
+"""All addresses. Each app lists its own; live streams lie under /live/ (see asgi.py)."""
+
+from allauth.account.decorators import secure_admin_login  # noqa: F401
+from django.urls import include, path
+
+from webapp.core.views import health
+
+urlpatterns = [
+    path("health/", health, name="health"),
+    path("accounts/", include("allauth.urls")),
+    path("", include("webapp.dashboard.urls")),
+    path("", include("webapp.accounts.urls")),
+    path("", include("webapp.jobs.urls")),
+    path("", include("annotation.urls")),
+    path("", include("scoring.urls")),
+    path("", include("training.urls")),
+]
+
+handler400 = "webapp.core.views.bad_request"
+handler403 = "webapp.core.views.forbidden"
+handler404 = "webapp.core.views.not_found"
+handler500 = "webapp.core.views.server_error"
