@@ -44,7 +44,12 @@ class StudyForm(forms.Form):
     raters = forms.IntegerField(label=_("Raters per item"), min_value=1, max_value=100, required=False)
     duels = forms.ChoiceField(
         label=_("Duels inside shelves"),
-        choices=[("", _("As the preset says")), ("none", _("None")), ("extremes", _("Best and worst shelf")), ("all", _("All"))],
+        choices=[
+            ("", _("As the preset says")),
+            ("none", _("None")),
+            ("extremes", _("Best and worst shelf")),
+            ("all", _("All")),
+        ],
         required=False,
         help_text=_("For rankings. Pairs for training come mostly from the best and the worst shelf."),
     )

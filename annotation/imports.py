@@ -156,7 +156,9 @@ def _insert(dataset: Dataset, made: ImportPlan, kept: dict[str, Kept]) -> dict[s
             rows = [_candidate(row, cases, editors, kept) for row in made.candidates]
             Candidate.objects.bulk_create(rows, batch_size=ROWS)
     except IntegrityError as error:
-        message = _("Nothing was imported. Some of these cases or candidates are in the data set already: a candidate is told apart by case, editor, seed and settings.")
+        message = _(
+            "Nothing was imported. Some of these cases or candidates are in the data set already: a candidate is told apart by case, editor, seed and settings."
+        )
         raise JobError(message) from error
     return {"cases": len(made.cases), "candidates": len(made.candidates), "images": len(kept)}
 

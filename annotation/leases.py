@@ -3,7 +3,7 @@
 from collections import Counter
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, QuerySet
 from django.utils import timezone
 
@@ -12,35 +12,62 @@ from annotation.models import Assignment, ItemCandidate, Member, Study, Unit
 from annotation.protocols import RANKING
 
 LEASE = timedelta(minutes=20)
-RECENT = 40  # assignments that count for the mix of editors
+RECENT = 60  # images shown lately that count for the mix of editors
+SLACK = timedelta(minutes=1)  # renewing more often would only cost writes
+EXPIRED_AT_ONCE = 200
 LEASED, EXPIRED, DONE = Assignment.State.LEASED, Assignment.State.EXPIRED, Assignment.State.DONE
 
 
-def hold(member: Member, *, want: int, have: list[str]) -> list[Assignment]:
-    """Assignments for the page to fill up to ``want``: running leases that it does not have, then new ones."""
-    now = timezone.now()
-    mine = Assignment.objects.filter(study=member.study, annotator=member.user)
-    running = list(mine.filter(state=LEASED).order_by("id"))
-    held = {str(a.uid) for a in running if str(a.uid) in have}
-    given = [a for a in running if str(a.uid) not in have][: max(0, want - len(held))]
-    while len(held) + len(given) < want:
-        assignment = lease_one(member, now)
+def unfinished(member: Member) -> tuple[list[Assignment], list[Assignment]]:
+    """This annotator's leases, and those that they lost to the clock; oldest first.
+
+    A lease that ran over its time stays theirs until somebody else needs the unit.
+    """
+    mine = Assignment.objects.filter(study=member.study, annotator=member.user, state__in=[LEASED, EXPIRED])
+    rows = list(mine.select_related("unit").order_by("id"))
+    return [row for row in rows if row.state == LEASED], [row for row in rows if row.state == EXPIRED]
+
+
+def hold(member: Member, leased: list[Assignment], *, want: int, have: list[str], turn: int) -> list[Assignment]:
+    """Assignments that fill the page up to ``want``: leases that it does not have yet, then new ones.
+
+    ``leased`` gets the new ones too. ``turn`` counts this annotator's items so far; it seeds the choice.
+    """
+    on_page = sum(str(assignment.uid) in have for assignment in leased)
+    given = [assignment for assignment in leased if str(assignment.uid) not in have][: max(0, want - on_page)]
+    while on_page + len(given) < want:
+        assignment = lease_one(member, turn=turn + len(given))
         if assignment is None:
             break
         given.append(assignment)
+        leased.append(assignment)
     return given
 
 
-def renew(member: Member, now: datetime) -> None:
-    """Activity on one item keeps all of the annotator's leases in this study, those fetched ahead too."""
-    Assignment.objects.filter(study=member.study, annotator=member.user, state=LEASED).update(leased_until=now + LEASE)
+def revive(lost: list[Assignment]) -> list[Assignment]:
+    """Of the leases that an annotator lost, those whose units are still free: theirs again, with what they had done."""
+    now, back = timezone.now(), []
+    for assignment in lost:
+        with transaction.atomic():
+            if take_place(assignment.unit_id):
+                assignment.state, assignment.leased_until = LEASED, now + LEASE
+                assignment.save(update_fields=["state", "leased_until"])
+                back.append(assignment)
+    return back
+
+
+def renew(leased: list[Assignment], now: datetime) -> None:
+    """Activity on one item keeps all of the annotator's leases in the study, those fetched ahead too."""
+    if any(assignment.leased_until < now + LEASE - SLACK for assignment in leased):
+        keys = [assignment.pk for assignment in leased]
+        Assignment.objects.filter(pk__in=keys, state=LEASED).update(leased_until=now + LEASE)
 
 
 def expire(study: Study, now: datetime) -> int:
     """Take back leases that ran out, so that others can have the units. What was answered in them stays."""
     count = 0
     stale = Assignment.objects.filter(study=study, state=LEASED, leased_until__lt=now)
-    for pk, unit in list(stale.values_list("pk", "unit_id")[:200]):
+    for pk, unit in list(stale.values_list("pk", "unit_id")[:EXPIRED_AT_ONCE]):
         with transaction.atomic():
             if Assignment.objects.filter(pk=pk, state=LEASED, leased_until__lt=now).update(state=EXPIRED):
                 Unit.objects.filter(pk=unit).update(taken=F("taken") - 1)
@@ -54,23 +81,18 @@ def take_place(unit_id: int) -> bool:
 
 
 @transaction.atomic
-def lease_one(member: Member, now: datetime) -> Assignment | None:
-    """Lease the next unit to this annotator: their own lost one, the rest of their group, or a new one. None: none left."""
-    Member.objects.select_for_update().get(pk=member.pk)  # two pages of one annotator take turns
-    expire(member.study, now)
-    return _revive(member, now) or _go_on_with_group(member, now) or _lease_new(member, now)
+def lease_one(member: Member, *, turn: int) -> Assignment | None:
+    """Lease one more unit to this annotator: the rest of their group, or a new one. None: there is none.
 
-
-def _revive(member: Member, now: datetime) -> Assignment | None:
-    lost = Assignment.objects.filter(
-        study=member.study, annotator=member.user, state=EXPIRED, unit__taken__lt=F("unit__target")
-    )
-    for assignment in lost.order_by("id")[:5]:
-        if take_place(assignment.unit_id):
-            assignment.state, assignment.leased_until = LEASED, now + LEASE
-            assignment.save(update_fields=["state", "leased_until"])
-            return assignment
-    return None
+    Leases of others that ran out are taken back only when open units run short: until then they harm nobody.
+    """
+    now = timezone.now()
+    if connection.features.has_select_for_update:
+        Member.objects.select_for_update().get(pk=member.pk)  # two pages of one annotator take turns
+    assignment = _go_on_with_group(member, now) or _lease_new(member, now, turn)
+    if assignment is None and expire(member.study, now):
+        assignment = _lease_new(member, now, turn)
+    return assignment
 
 
 def _open_units(member: Member) -> QuerySet[Unit]:
@@ -88,22 +110,24 @@ def _go_on_with_group(member: Member, now: datetime) -> Assignment | None:
     return _lease_among(list(_open_units(member).filter(item__in=last)), member, now)
 
 
-def _lease_new(member: Member, now: datetime) -> Assignment | None:
+def _lease_new(member: Member, now: datetime, turn: int) -> Assignment | None:
     study = member.study
-    count = Assignment.objects.filter(study=study, annotator=member.user).count()
-    seed = (study.seed, member.user_id, count)
+    seed = (study.seed, member.user_id, turn)
     start = assign.seeded("window", *seed).random()
     units = _open_units(member).order_by("shuffle")
     window = list(units.filter(shuffle__gte=start)[: assign.WINDOW])
     if len(window) < assign.WINDOW:
         window += units.filter(shuffle__lt=start)[: assign.WINDOW - len(window)]
     editors = _editors_of([unit.item_id for unit in window])
-    seen = _seen_editors(member)
+    seen = _seen_editors(member) if window else Counter()
     while window:
         offers = [assign.Offer(unit.pk, unit.taken, editors[unit.item_id]) for unit in window]
         chosen = assign.choose(offers, seen, *seed)
         item = next(unit.item_id for unit in window if unit.pk == chosen.unit)
-        leased = _lease_among(list(_open_units(member).filter(item=item)), member, now)
+        together = [unit for unit in window if unit.item_id == item]
+        if study.protocol.kind == RANKING:  # the group's first pass goes by this annotator's own order of dimensions
+            together = list(_open_units(member).filter(item=item))
+        leased = _lease_among(together, member, now)
         if leased:
             return leased
         window = [unit for unit in window if unit.item_id != item]
@@ -139,18 +163,13 @@ def _editors_of(items: list[int]) -> dict[int, tuple[int, ...]]:
 
 def _seen_editors(member: Member) -> Counter[int]:
     """How often each editor was among this annotator's recent items."""
-    recent = Assignment.objects.filter(study=member.study, annotator=member.user).order_by("-id")[:RECENT]
-    items = list(recent.values_list("unit__item", flat=True))
-    return Counter(ItemCandidate.objects.filter(item__in=items).values_list("candidate__editor", flat=True))
+    shown = ItemCandidate.objects.filter(
+        item__units__assignments__annotator=member.user, item__units__assignments__study=member.study
+    )
+    recent = shown.order_by("-item__units__assignments__id")[:RECENT]
+    return Counter(recent.values_list("candidate__editor", flat=True))
 
 
 def remaining(member: Member, at_most: int) -> int:
     """How many units this annotator could still get, counted no further than ``at_most``."""
     return _open_units(member)[:at_most].count()
-
-
-
-
-def held(member: Member) -> int:
-    """How many leases this annotator has in the study."""
-    return Assignment.objects.filter(study=member.study, annotator=member.user, state=LEASED).count()

@@ -23,7 +23,9 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def ensure_editor(*, slug: str, name: str, module: str = "", settings: dict[str, Any] | None = None, notice: str = "") -> Editor:
+def ensure_editor(
+    *, slug: str, name: str, module: str = "", settings: dict[str, Any] | None = None, notice: str = ""
+) -> Editor:
     """The editor with this slug, made or brought up to date."""
     values = {"name": name, "module": module, "settings": settings or {}, "notice": notice}
     return Editor.objects.update_or_create(slug=slug, defaults=values)[0]
@@ -32,7 +34,9 @@ def ensure_editor(*, slug: str, name: str, module: str = "", settings: dict[str,
 def dataset_hash(dataset: Dataset) -> str:
     """SHA-256 over a data set's content: every case and candidate, images by their hash, in the order of their keys."""
     digest = hashlib.sha256()
-    cases = dataset.cases.order_by("key").values_list("key", "source__sha256", "task", "instruction", "requirement", "split")
+    cases = dataset.cases.order_by("key").values_list(
+        "key", "source__sha256", "task", "instruction", "requirement", "split"
+    )
     candidates = Candidate.objects.filter(case__dataset=dataset).values_list(
         "case__key", "editor__slug", "seed", "settings_hash", "image__sha256"
     )

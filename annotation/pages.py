@@ -1,13 +1,15 @@
 """The values that the annotation pages get: never an editor, a seed or a key that leads to one."""
 
+from collections import defaultdict
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation import leases, markdown, sessions
 from annotation.answers import letters
-from annotation.models import Assignment, Candidate, Member, StoredImage, StudyState
+from annotation.models import Assignment, Candidate, Case, Event, Item, Member, StoredImage, StudyState
 from annotation.protocols import Dimension
 
 
@@ -47,28 +49,46 @@ def _dimension(dimension: Dimension) -> dict[str, Any]:
 
 def more_work(member: Member, *, want: int, have: list[str]) -> dict[str, Any]:
     """Assignments to fill the page up, with the progress, a break that is due, or why there is nothing more."""
-    pause = sessions.break_of(member)
-    done, assignments = None, []
+    pause, sentence = sessions.break_of(member), None
+    done, today = sessions.counts_of(member)
+    leased, lost = leases.unfinished(member)
+    given: list[Assignment] = []
+    leases.renew(leased, timezone.now())
     if member.study.state != StudyState.OPEN:
-        done = _("This study is %(state)s. What you sent is stored.") % {"state": member.study.get_state_display().lower()}
+        sentence = _("This study is %(state)s. What you sent is stored.") % {
+            "state": member.study.get_state_display().lower()
+        }
     elif pause is None:
-        assignments = leases.hold(member, want=want, have=have)
-        if not assignments and not leases.held(member):
-            done = _("There is nothing more for you to judge in this study at the moment. Thank you.")
+        leased += leases.revive(lost)
+        given = leases.hold(member, leased, want=want, have=have, turn=done + len(leased))
+        if not leased:
+            sentence = _("There is nothing more for you to judge in this study at the moment. Thank you.")
     return {
-        "assignments": [assignment_value(assignment, member) for assignment in assignments],
-        "progress": sessions.progress_of(member),
+        "assignments": assignment_values(given, member),
+        "progress": sessions.progress_of(member, done=done, today=today, held=len(leased)),
         "break": pause,
-        "done": done,
+        "done": sentence,
     }
 
 
-def assignment_value(assignment: Assignment, member: Member) -> dict[str, Any]:
-    """One assignment as the page gets it, with the events that were saved before."""
+def assignment_values(assignments: list[Assignment], member: Member) -> list[dict[str, Any]]:
+    """Assignments as the page gets them, with the events that were saved before: three queries for all of them."""
+    if not assignments:
+        return []
+    items = Item.objects.filter(pk__in=[a.unit.item_id for a in assignments]).select_related("case__source")
+    cases = {item.pk: item.case for item in items}
+    keys = {key for assignment in assignments for key in assignment.order}
+    images = {row.pk: row.image for row in Candidate.objects.filter(pk__in=keys).select_related("image")}
+    events: dict[int, list[Event]] = defaultdict(list)
+    for event in Event.objects.filter(assignment__in=assignments).order_by("seq", "id"):
+        events[event.assignment_id].append(event)
+    return [_value(a, member, cases[a.unit.item_id], images, events[a.pk]) for a in assignments]
+
+
+def _value(
+    assignment: Assignment, member: Member, case: Case, images: dict[int, StoredImage], events: list[Event]
+) -> dict[str, Any]:
     unit = assignment.unit
-    case = unit.item.case
-    images = Candidate.objects.filter(pk__in=assignment.order).select_related("image")
-    shown = {candidate.pk: candidate.image for candidate in images}
     pairs = zip(letters(len(assignment.order)), assignment.order, strict=True)
     return {
         "uid": str(assignment.uid),
@@ -83,8 +103,8 @@ def assignment_value(assignment: Assignment, member: Member) -> dict[str, Any]:
             "task": case.task_id,
         },
         "source": _image(assignment, "source", case.source),
-        "images": [{"letter": letter, **_image(assignment, letter, shown[key])} for letter, key in pairs],
-        "events": _events(assignment),
+        "images": [{"letter": letter, **_image(assignment, letter, images[key])} for letter, key in pairs],
+        "events": [_event(assignment, event) for event in events],
         "revising": assignment.state == leases.DONE,
         "lease_until": assignment.leased_until.isoformat(),
     }
@@ -95,18 +115,15 @@ def _image(assignment: Assignment, letter: str, image: StoredImage) -> dict[str,
     return {"url": url, "width": image.view_width, "height": image.view_height}
 
 
-def _events(assignment: Assignment) -> list[dict[str, Any]]:
-    return [
-        {
-            "key": str(event.key),
-            "assignment": str(assignment.uid),
-            "seq": event.seq,
-            "kind": event.kind,
-            "data": event.data,
-            "at": event.client_ms,
-        }
-        for event in assignment.events.order_by("seq", "id")
-    ]
+def _event(assignment: Assignment, event: Event) -> dict[str, Any]:
+    return {
+        "key": str(event.key),
+        "assignment": str(assignment.uid),
+        "seq": event.seq,
+        "kind": event.kind,
+        "data": event.data,
+        "at": event.client_ms,
+    }
 
 
 def image_behind(assignment: Assignment, letter: str) -> StoredImage | None:
@@ -116,5 +133,3 @@ def image_behind(assignment: Assignment, letter: str) -> StoredImage | None:
     shown = dict(zip(letters(len(assignment.order)), assignment.order, strict=True))
     candidate = Candidate.objects.filter(pk=shown.get(letter, 0)).select_related("image").first()
     return candidate.image if candidate else None
-
-

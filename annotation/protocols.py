@@ -150,7 +150,9 @@ PRESETS: dict[str, Protocol] = {
         RANKING, tuple(replace(d, low=0, high=5, step=1, anchors={}) for d in THREE), raters=3, extra_raters=3
     ),
     "pairwise": Protocol(
-        PAIRWISE, (Dimension("overall", "Overall", "Which edit carries out the instruction better?", 0, 1, 1),), raters=1
+        PAIRWISE,
+        (Dimension("overall", "Overall", "Which edit carries out the instruction better?", 0, 1, 1),),
+        raters=1,
     ),
 }
 PRESET_LABELS = {

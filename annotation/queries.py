@@ -20,9 +20,7 @@ class Work:
 def work_of(user: User) -> list[Work]:
     """The studies that this person is a member of, open ones first, with what they did."""
     members = Member.objects.filter(user=user).select_related("study__dataset").order_by("-id")
-    counts = dict(
-        Judgement.objects.filter(annotator=user).values_list("study").annotate(count=Count("id")).order_by()
-    )
+    counts = dict(Judgement.objects.filter(annotator=user).values_list("study").annotate(count=Count("id")).order_by())
     rows = [Work(m.study, counts.get(m.study_id, 0), m.study.state == StudyState.OPEN) for m in members]
     return sorted(rows, key=lambda row: not row.is_open)
 

@@ -6,12 +6,14 @@ ITU-R BT.500 asks for sessions of at most half an hour; tired eyes rate differen
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import Count, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation import leases
 from annotation.models import Judgement, Member
 
+UNTOUCHED = timedelta(seconds=5)  # activity closer together is noted once
 COUNTED = 500  # open units are counted no further: an exact number beyond helps nobody
 
 
@@ -24,6 +26,8 @@ def touch(member: Member, now: datetime) -> None:
         member.session_started_at, member.break_until = now, None
     elif member.break_until is None and now - member.session_started_at >= timedelta(minutes=protocol.session_minutes):
         member.break_until = now + pause
+    elif now - (member.last_active_at or now) < UNTOUCHED:
+        return
     member.last_active_at = now
     Member.objects.filter(pk=member.pk).update(
         session_started_at=member.session_started_at, last_active_at=now, break_until=member.break_until
@@ -41,17 +45,22 @@ def break_of(member: Member) -> dict[str, Any] | None:
     return {"until": member.break_until.isoformat(), "minutes": round(left, 1), "sentence": sentence}
 
 
-def progress_of(member: Member) -> dict[str, Any]:
+def counts_of(member: Member) -> tuple[int, int]:
+    """Judgements by this annotator in this study: in all, and today."""
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    mine = Judgement.objects.filter(study=member.study, annotator=member.user)
+    sums = mine.aggregate(done=Count("id"), today=Count("id", filter=Q(created_at__gte=today)))
+    return sums["done"], sums["today"]
+
+
+def progress_of(member: Member, *, done: int, today: int, held: int) -> dict[str, Any]:
     """How much this annotator has done in this study. ``total`` is never below ``done``; None where it is far off."""
     now = timezone.now()
-    mine = Judgement.objects.filter(study=member.study, annotator=member.user)
-    done = mine.count()
-    held = leases.held(member)
     open_units = leases.remaining(member, COUNTED)
     started = member.session_started_at or now
     return {
         "done": done,
-        "today": mine.filter(created_at__gte=now.replace(hour=0, minute=0, second=0, microsecond=0)).count(),
+        "today": today,
         "total": done + held + open_units if open_units < COUNTED else None,
         "worked_minutes": round((now - started).total_seconds() / 60, 1),
     }

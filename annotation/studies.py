@@ -46,7 +46,11 @@ def create_study(
     chosen = candidates if candidates is not None else Candidate.objects.filter(case__dataset=dataset)
     groups = _item_groups(protocol, chosen.order_by("case_id", "id").values_list("case_id", "id"))
     if not groups:
-        raise ValidationError(_("This data set has nothing to judge yet. Make candidates first: a ranking or a comparison needs two of a case."))
+        raise ValidationError(
+            _(
+                "This data set has nothing to judge yet. Make candidates first: a ranking or a comparison needs two of a case."
+            )
+        )
     _make_items(study, protocol, groups)
     return study
 
@@ -112,5 +116,3 @@ def add_raters(*, unit: Unit, more: int) -> None:
     """Ask ``more`` people for a unit."""
     unit.target += more
     unit.save(update_fields=["target"])
-
-

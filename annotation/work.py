@@ -77,10 +77,9 @@ def is_uuid(text: str) -> bool:
 def record(*, member: Member, events: list[Incoming]) -> Outcome:
     """Store new events in order and apply what they submit. All of the batch or, on an error of ours, none of it."""
     now, outcome = timezone.now(), Outcome()
-    keys = {event.assignment for event in events if not event.problem}
-    mine = _mine(member).filter(uid__in=keys).select_related("unit")
-    assignments = {str(assignment.uid): assignment for assignment in mine}
-    known = {str(key) for key in Event.objects.filter(assignment__in=assignments.values(), key__in=[e.key for e in events if not e.problem]).values_list("key", flat=True)}
+    assignments = _assignments(member, events)
+    known = _known(list(assignments.values()), events)
+    fresh: list[Event] = []
     for event in events:
         assignment = assignments.get(event.assignment)
         if event.problem or assignment is None:
@@ -89,12 +88,32 @@ def record(*, member: Member, events: list[Incoming]) -> Outcome:
             outcome.saved.append(event.key)
             if event.kind == "submit":
                 outcome.submitted[event.assignment] = _standing(assignment)
-        else:
-            _apply(member, assignment, event, now, outcome)
+        elif _apply(member, assignment, event, now, outcome):
             known.add(event.key)
-    leases.renew(member, now)
+            fresh.append(_row(assignment, event))
+    Event.objects.bulk_create(fresh)
+    opened = [assignment for assignment in assignments.values() if assignment.opened_at == now]
+    Assignment.objects.filter(pk__in=[a.pk for a in opened if a.state != leases.DONE]).update(opened_at=now)
     sessions.touch(member, now)
     return outcome
+
+
+def _assignments(member: Member, events: list[Incoming]) -> dict[str, Assignment]:
+    keys = {event.assignment for event in events if not event.problem}
+    return {str(found.uid): found for found in _mine(member).filter(uid__in=keys).select_related("unit")}
+
+
+def _known(assignments: list[Assignment], events: list[Incoming]) -> set[str]:
+    """Keys of the events that were stored before."""
+    keys = [event.key for event in events if not event.problem]
+    stored = Event.objects.filter(assignment__in=assignments, key__in=keys)
+    return {str(key) for key in stored.values_list("key", flat=True)}
+
+
+def _row(assignment: Assignment, event: Incoming) -> Event:
+    return Event(
+        assignment=assignment, key=event.key, seq=event.seq, kind=event.kind, data=event.data, client_ms=event.at
+    )
 
 
 def _mine(member: Member) -> QuerySet[Assignment]:
@@ -102,31 +121,30 @@ def _mine(member: Member) -> QuerySet[Assignment]:
 
 
 def _standing(assignment: Assignment) -> str:
-    extra = Judgement.objects.filter(assignment=assignment, is_extra=True).exists()
-    return "extra" if extra else "done"
+    judgement = _judgement_of(assignment)
+    return "extra" if judgement and judgement.is_extra else "done"
 
 
-def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetime, outcome: Outcome) -> None:
-    answer = None
+def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetime, outcome: Outcome) -> bool:
+    """Whether the event is accepted; what it changes is done."""
+    if event.kind == "open":
+        assignment.opened_at = now
     if event.kind == "submit":
         shown = letters(len(assignment.order))
         try:
             answer = read_answer(member.study.protocol, assignment.unit.dimension, shown, event.data.get("answer"))
         except AnswerError as error:
             outcome.refuse(event.key, str(error))
-            return
-    Event.objects.create(
-        assignment=assignment, key=event.key, seq=event.seq, kind=event.kind, data=event.data, client_ms=event.at
-    )
-    outcome.saved.append(event.key)
-    if answer is not None:
+            return False
         judgement = _judge(member, assignment, answer, event.data["answer"], now)
         outcome.submitted[event.assignment] = "extra" if judgement.is_extra else "done"
+    outcome.saved.append(event.key)
+    return True
 
 
 def _judge(member: Member, assignment: Assignment, answer: Answer, raw: dict[str, Any], now: datetime) -> Judgement:
     """Make the judgement, or revise it: the last answer counts, earlier ones stay in the events."""
-    judgement = Judgement.objects.filter(assignment=assignment).first()
+    judgement = _judgement_of(assignment) if assignment.state == leases.DONE else None
     if judgement is None:
         judgement = Judgement(study=member.study, unit=assignment.unit, assignment=assignment, annotator=member.user)
         judgement.is_extra = not _keep_place(member, assignment)
@@ -134,7 +152,7 @@ def _judge(member: Member, assignment: Assignment, answer: Answer, raw: dict[str
         judgement.revisions += 1
         judgement.marks.all().delete()
     judgement.answer, judgement.flag, judgement.remark = raw, answer.flag, answer.remark
-    judgement.seconds = _seconds(assignment, now)
+    judgement.seconds = round((now - assignment.opened_at).total_seconds(), 3) if assignment.opened_at else None
     judgement.save()
     candidates = dict(zip(letters(len(assignment.order)), assignment.order, strict=True))
     Mark.objects.bulk_create(
@@ -142,33 +160,36 @@ def _judge(member: Member, assignment: Assignment, answer: Answer, raw: dict[str
         for m in answer.marks
     )
     study = member.study
-    transaction.on_commit(lambda: publish(study.channel, "judgement", {"unit": str(assignment.unit.uid)}))
+    transaction.on_commit(lambda: publish(study.channel, "judgement", {}))
     return judgement
+
+
+def _judgement_of(assignment: Assignment) -> Judgement | None:
+    return Judgement.objects.filter(assignment=assignment).first()
 
 
 def _keep_place(member: Member, assignment: Assignment) -> bool:
     """Count the judgement towards its unit: by its lease, or by a place that is still free. False: it is extra."""
-    if member.study.state == StudyState.CLOSED:
-        if assignment.state == leases.LEASED:
-            Unit.objects.filter(pk=assignment.unit_id).update(taken=F("taken") - 1)
-        counts = False
-    else:
-        counts = assignment.state == leases.LEASED or leases.take_place(assignment.unit_id)
+    unit = Unit.objects.filter(pk=assignment.unit_id)
+    row = Assignment.objects.filter(pk=assignment.pk)
+    values = {"state": leases.DONE, "opened_at": assignment.opened_at}
+    leased = bool(row.filter(state=leases.LEASED).update(**values))  # somebody may have taken it a moment ago
+    if not leased:
+        row.update(**values)
     assignment.state = leases.DONE
-    assignment.save(update_fields=["state"])
-    if counts:
-        Unit.objects.filter(pk=assignment.unit_id).update(done=F("done") + 1)
-    return counts
-
-
-def _seconds(assignment: Assignment, now: datetime) -> float | None:
-    opened = assignment.events.filter(kind="open").order_by("-id").values_list("created_at", flat=True).first()
-    return round((now - opened).total_seconds(), 3) if opened else None
+    if member.study.state == StudyState.CLOSED:
+        if leased:
+            unit.update(taken=F("taken") - 1)
+        return False
+    if leased or leases.take_place(assignment.unit_id):
+        unit.update(done=F("done") + 1)
+        return True
+    return False
 
 
 def step_back(*, member: Member, before: str | None) -> Assignment | None:
     """The assignment that this annotator answered before ``before`` (None: their latest), to look at or revise."""
-    done = _mine(member).filter(state=leases.DONE).order_by("-judgement__id")
+    done = _mine(member).filter(state=leases.DONE).select_related("unit").order_by("-judgement__id")
     if before is None:
         return done.first()
     current = _mine(member).filter(uid=before).select_related("judgement").first()

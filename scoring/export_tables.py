@@ -131,7 +131,7 @@ def _mos_filters(options: Options) -> list[str]:
 
 def _pair_filters(options: Options) -> list[str]:
     return [*_extra_filter(options), "Judgements flagged broken, unsafe or cannot_judge: left out.",
-            "Pairs of equal mean rank are ties: kept, with gap 0 and winner empty."]  # fmt: skip
+            "Pairs of equal mean rank are ties: kept, with gap 0."]  # fmt: skip
 
 
 def describe(uids: list[str]) -> dict[str, tuple[Any, ...]]:
@@ -155,14 +155,16 @@ def _mos_rows(study: Study, options: Options) -> Iterator[Row]:
 
 
 def _pair_rows(study: Study, options: Options) -> Iterator[Row]:
-    ranking = results.rank(tables.rankings(study, include_extra=options.include_extra), study.protocol.agreement)
-    known = describe(ranking.candidates)
+    table = tables.rankings(study, include_extra=options.include_extra)
+    pairs = results.pair_rows(table, study.protocol.agreement)
+    known = describe(table.candidates.to_pylist())
     rows = []
-    for pair in ranking.pairs:
+    for pair in pairs:
         first, second = known[pair.better], known[pair.worse]
-        if pair.gap == 0 and first > second:
+        if pair.gap == 0 and first > second:  # which of a tie comes first must not depend on the order of the rows
             first, second = second, first
-        rows.append((*first[:3], pair.group, pair.dimension, *first[3:5], *second[3:5], pair.gap, pair.gap == 0, pair.contested))
+        sides = (*first[3:5], *second[3:5])
+        rows.append((*first[:3], pair.group, pair.dimension, *sides, pair.gap, pair.gap == 0, pair.contested))
     yield from sorted(rows, key=lambda row: tuple(map(str, (row[0], *row[3:9]))))
 
 
@@ -170,7 +172,13 @@ TABLES: dict[str, ExportTable] = {
     "ratings": ExportTable(
         "Ratings",
         "One row for every score that an annotator gave to a candidate in a dimension.",
-        (*_CASE, *_CANDIDATE, *_JUDGEMENT, Column("score", "number", "score in the units of the protocol"), *_ABOUT_JUDGEMENT),
+        (
+            *_CASE,
+            *_CANDIDATE,
+            *_JUDGEMENT,
+            Column("score", "number", "score in the units of the protocol"),
+            *_ABOUT_JUDGEMENT,
+        ),
         _rating_rows,
         _extra_filter,
     ),

@@ -39,7 +39,11 @@ def dataset(folder: Path, cases: int = 2, editors: int = 3, owner: Any = None) -
 
 
 def study(
-    data: Dataset, preset: str = "mos", members: tuple[Any, ...] = (), owner: Any = None, protocol: Protocol | None = None
+    data: Dataset,
+    preset: str = "mos",
+    members: tuple[Any, ...] = (),
+    owner: Any = None,
+    protocol: Protocol | None = None,
 ) -> Study:
     made = create_study(
         name=f"Study of {data.name}",

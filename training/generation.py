@@ -29,7 +29,13 @@ SHEET = 60  # newest images on the job page
 
 
 def start_generation(
-    *, dataset: Dataset, editors: list[Editor], seeds: int, by: User | None, tasks: list[str] | None = None, limit: int = 0
+    *,
+    dataset: Dataset,
+    editors: list[Editor],
+    seeds: int,
+    by: User | None,
+    tasks: list[str] | None = None,
+    limit: int = 0,
 ) -> Job:
     """A job that makes ``seeds`` candidates of every chosen case with every editor. Raises ValidationError."""
     if not editors:
@@ -151,7 +157,12 @@ def keep_image(job: Job, event: dict[str, Any]) -> Candidate | None:
         editor=row,
         seed=seed,
         settings_hash=settings_hash(row.settings),
-        defaults={"image": image, "settings": event.get("settings", {}), "noise_seed": event.get("noise_seed"), "job": job},
+        defaults={
+            "image": image,
+            "settings": event.get("settings", {}),
+            "noise_seed": event.get("noise_seed"),
+            "job": job,
+        },
     )[0]
 
 

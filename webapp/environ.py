@@ -40,7 +40,9 @@ def database(url: str, var: Path) -> dict[str, Any]:
     parts = urlsplit(url or f"sqlite:///{var / 'editloop.sqlite3'}")
     common = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": parts.scheme != "sqlite"}
     if parts.scheme == "sqlite":
-        pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA mmap_size=134217728;"
+        pragmas = (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA mmap_size=134217728;"
+        )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": pragmas}
         name = parts.path.removeprefix("/") if not parts.path.startswith("//") else parts.path[1:]
         return {"ENGINE": "django.db.backends.sqlite3", "NAME": name or ":memory:", "OPTIONS": options, **common}

@@ -171,7 +171,11 @@ METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
 
 # Logging ------------------------------------------------------------------------------------------------------------
 
-_shared = [structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, structlog.processors.TimeStamper("iso")]
+_shared = [
+    structlog.contextvars.merge_contextvars,
+    structlog.processors.add_log_level,
+    structlog.processors.TimeStamper("iso"),
+]
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -41,7 +41,7 @@ class Table:
     def rows(self, data: bytes) -> Iterator[Row]:
         """All rows that can be told apart; a row whose cells are wrong in kind is still given."""
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            self.lost("The file is UTF-16. Save it as UTF-8.")
+            self.lost("The file is UTF-16 or UTF-32. Save it as UTF-8.")
             return
         is_csv = self.file.endswith(".csv")
         # Bytes that are not UTF-8 become surrogates here, so that the line and column that hold them can be named.

@@ -35,6 +35,7 @@ class Assignment(Row):
     state = models.CharField(max_length=7, choices=State.choices, default=State.LEASED)
     order = models.JSONField()
     leased_until = models.DateTimeField()
+    opened_at = models.DateTimeField(null=True, blank=True)  # last time that the annotator's page showed it
 
     class Meta:
         constraints = [
@@ -100,6 +101,8 @@ class Mark(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["judgement", "candidate", "dimension"], name="mark_once"),
-            models.CheckConstraint(condition=Q(score__isnull=False) | Q(rank__isnull=False), name="mark_says_something"),
+            models.CheckConstraint(
+                condition=Q(score__isnull=False) | Q(rank__isnull=False), name="mark_says_something"
+            ),
             models.CheckConstraint(condition=Q(rank__isnull=True) | Q(rank__gte=1), name="mark_rank_from_one"),
         ]

@@ -85,7 +85,8 @@ def back(request: HttpRequest, uid: UUID) -> HttpResponse:
     if body is None or not (before is None or work.is_uuid(str(before))):
         return _unreadable()
     found = work.step_back(member=member, before=before)
-    return JsonResponse({"assignment": pages.assignment_value(found, member) if found else None})
+    values = pages.assignment_values([found] if found else [], member)
+    return JsonResponse({"assignment": values[0] if values else None})
 
 
 @signed_in

@@ -1,7 +1,7 @@
 """Agreement of annotators' scores: Krippendorff's alpha, ICC(2,1), ICC(2,k), quadratic-weighted kappa.
 
-All work on sparse panels without building an annotators × items matrix. A figure that the data do not determine is NaN,
-never 1: two annotators who share no item do not agree, and neither do two who gave one and the same score to everything.
+All work on sparse panels without building a matrix of annotators by items. A figure that the data do not determine is
+NaN, never 1: two annotators who share no item do not agree, and neither do two who gave the same score to everything.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _nominal_alpha(unit: Codes, code: Codes, units: int, frequency: Counts) -> f
 
 @dataclass(frozen=True, slots=True)
 class Icc:
-    """ICC(2,1) of one annotator's scores and ICC(2,k) of the mean of k, from ``items`` scored by all k ``annotators``."""
+    """ICC(2,1) of one annotator's scores, ICC(2,k) of the mean of k, from ``items`` scored by all k ``annotators``."""
 
     single: float
     average: float
@@ -66,7 +66,7 @@ class Icc:
 def icc(unit: Codes, rater: Codes, score: Floats, raters: int) -> Icc:
     """Two-way random effects, absolute agreement (Shrout and Fleiss 1979), on a block without gaps.
 
-    One row a rater and unit. Missing data: see ``complete_block``. NaN where there is no block of at least 2 × 2, or
+    One row a rater and unit. Missing data: see ``complete_block``. NaN where there is no block of at least 2 by 2, or
     where its scores are all the same.
     """
     block = complete_block(unit, rater, score, raters)
@@ -125,8 +125,8 @@ def weighted_kappa(unit: Codes, rater: Codes, score: Floats, units: int, raters:
     """Cohen's κ with quadratic weights for every pair of annotators, over the items they share (Cohen 1968).
 
     With weights (x - y)² it needs moments only: 1 - mean (x - y)²/(var x + var y + (mean x - mean y)²), population
-    variances, whatever the categories. Undefined for pairs with fewer than two shared items, or whose scores are all one
-    value. One row a rater and unit.
+    variances, whatever the categories. Undefined for pairs with fewer than two shared items, or whose scores are all
+    one value. One row a rater and unit.
     """
     if score.size == 0:
         return Kappa(np.nan, 0, 0)
@@ -158,11 +158,12 @@ def _upper(product: csr_array) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """All figures for one set of ratings. ``items`` counts items in a dimension, ``shared`` those with two annotators."""
+    """All figures for a set of ratings. ``items`` counts items in a dimension, ``shared`` those with two annotators."""
 
     alpha: float
     icc: Icc
     kappa: Kappa
+    scores: int
     annotators: int
     items: int
     shared: int
@@ -199,6 +200,7 @@ def _agreement(panel: Panel, rows: Flags, level: Level) -> Agreement:
         alpha=krippendorff_alpha(unit, score, n.size, level),
         icc=icc(unit, rater, score, people.size),
         kappa=weighted_kappa(unit, rater, score, n.size, people.size),
+        scores=score.size,
         annotators=people.size,
         items=n.size,
         shared=int(np.count_nonzero(n > 1)),

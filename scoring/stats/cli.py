@@ -13,11 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scoring.stats.agreement import LEVELS, agreement
 from scoring.stats.csvfile import BadTable
 from scoring.stats.jsonout import write_json
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings, mean_opinion_scores
-from scoring.stats.report import mos_document
-from scoring.stats.table import Ratings
+from scoring.stats.ranks import rank_groups
+from scoring.stats.report import agreement_document, mos_document, rank_document
+from scoring.stats.table import Rankings, Ratings
 
 
 def main(argv: Sequence[str]) -> int:
@@ -27,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     except SystemExit as stop:
         return int(stop.code or 0)
     try:
-        document = options.command(options)
+        document = options.run(options)
     except BadTable as error:
         return _refuse(options.file, error)
     except OSError as error:
@@ -43,16 +45,27 @@ def _parser() -> argparse.ArgumentParser:
     mos = commands.add_parser("mos", help="mean opinion scores; columns annotator,item,dimension,score")
     mos.add_argument("--outliers", choices=OUTLIER_RULES, help="default: pooled; none for p910 and corrected")
     mos.add_argument("--method", choices=METHODS, default="zscore", help="default: zscore")
-    mos.set_defaults(command=_mos)
-    for command in (mos,):
+    ranks = commands.add_parser("ranks", help="mean ranks and pairs; columns annotator,group,dimension,candidate,rank")
+    agree = commands.add_parser("agreement", help="agreement of scores; columns annotator,item,dimension,score")
+    agree.add_argument("--level", choices=LEVELS, required=True, help="level of measurement of the scores")
+    for command, run in ((mos, _mos), (ranks, _ranks), (agree, _agreement)):
         command.add_argument("file", metavar="FILE.csv")
         command.add_argument("--json", metavar="OUT", help="write the JSON here; default: standard output")
+        command.set_defaults(run=run)
     return parser
 
 
 def _mos(options: argparse.Namespace) -> dict[str, Any]:
     settings = MosSettings(method=options.method, outliers=options.outliers)
     return mos_document(mean_opinion_scores(Ratings.from_csv(options.file), settings))
+
+
+def _ranks(options: argparse.Namespace) -> dict[str, Any]:
+    return rank_document(rank_groups(Rankings.from_csv(options.file)))
+
+
+def _agreement(options: argparse.Namespace) -> dict[str, Any]:
+    return agreement_document(agreement(Ratings.from_csv(options.file), options.level))
 
 
 def _say(sentence: str, status: int) -> int:

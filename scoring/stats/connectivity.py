@@ -45,7 +45,8 @@ def components(panel: Panel) -> Components:
     return Components(rater=rater, unit=unit, parts=parts)
 
 
-def _labels(one: NDArray[np.int64], other: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+def _labels(one: Codes, other: Codes, size: int) -> NDArray[np.int64]:
     """Component label of each of ``size`` nodes, given the edges."""
     graph = coo_array((np.ones(one.size, dtype=np.int8), (one, other)), shape=(size, size))
-    return connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+    label: NDArray[np.int64] = connected_components(graph.tocsr(), directed=False)[1].astype(np.int64)
+    return label

@@ -1,7 +1,7 @@
 """Read a CSV of judgements into columns: named keys as integer codes, one column of finite numbers.
 
-Two paths. The fast one is pyarrow's reader on dictionary-encoded columns. Whatever it refuses, and whatever it reads that
-is not allowed here, goes to the exact one, which walks the file record by record and knows the line numbers.
+Two paths. The fast one is pyarrow's reader on dictionary-encoded columns. Whatever it refuses, and whatever it reads
+that is not allowed here, goes to the exact one, which walks the file record by record and knows the line numbers.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Names = Any
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a table: the line of the file (or the row in memory, from 1) and the reason in plain words."""
+    """One thing wrong with a table: the line of the file (or row in memory, from 1) and the reason in plain words."""
 
     line: int | None
     reason: str
@@ -100,8 +100,8 @@ class _Encoder:
 def read_csv(path: str | os.PathLike[str], keys: Sequence[str], value: str) -> KeyedTable:
     """Read columns ``keys`` (text) and ``value`` (numbers) of a UTF-8 CSV with a header; other columns are ignored.
 
-    Raises BadTable, with line numbers, for everything that is wrong with the contents, and OSError for a file that cannot
-    be opened.
+    Raises BadTable, with line numbers, for everything that is wrong with the contents, and OSError for a file that
+    cannot be opened.
     """
     header = _read_header(path, [*keys, value])
     try:

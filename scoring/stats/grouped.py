@@ -1,7 +1,7 @@
 """Sums, means and spreads of a column by group, vectorised.
 
-A group is an integer code per row (an item, an annotator). Functions are linear in the number of rows and hold no Python
-loop over groups, so ten million rows take a fraction of a second each.
+A group is an integer code per row (an item, an annotator). Functions are linear in the number of rows and hold no
+Python loop over groups, so ten million rows take a fraction of a second each.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 EDGE = 1e-9
-"""Relative slack for comparisons that the rules state with or without equality, so that rounding decides none of them."""
+"""Relative slack for comparisons that the rules state with or without equality, so that rounding decides none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ def counts(codes: Codes, size: int) -> Counts:
     return np.bincount(codes, minlength=size)
 
 
-def sums(codes: Codes, values: Floats, size: int) -> Floats:
+def sums(codes: Codes, values: Floats | Counts, size: int) -> Floats:
     """Sum of ``values`` per group, shape (size,), 0 where a group has no rows."""
-    return np.bincount(codes, weights=values, minlength=size)
+    return np.asarray(np.bincount(codes, weights=values, minlength=size), dtype=np.float64)
 
 
 def ratio(numerator: Floats | Counts, denominator: Floats | Counts) -> Floats:

@@ -64,9 +64,11 @@ def number_cells(values: Floats | Counts) -> Cells:
     return Cells(values, number_texts)
 
 
-def flag_cells(values: Flags) -> Cells:
-    """A column of true and false."""
-    return Cells(values, lambda some: pc.if_else(pa.array(some), "true", "false"))
+def flag_cells(values: Flags, known: Flags | None = None) -> Cells:
+    """A column of true and false, null where not ``known``."""
+    kinds = values.astype(np.int8) if known is None else np.where(known, values, 2).astype(np.int8)
+    texts = pa.array(["false", "true", "null"])
+    return Cells(kinds, lambda some: texts.take(pa.array(some)))
 
 
 def name_cells(names: Names, codes: Codes) -> Cells:
@@ -114,7 +116,8 @@ def _write_rows(file: BinaryIO, rows: Rows) -> None:
     for start in range(0, total, CHUNK):
         parts: list[Any] = []
         for position, (key, cells) in enumerate(rows.columns.items()):
-            parts += [("{" if position == 0 else ", ") + json.dumps(key) + ": ", cells.texts(slice(start, start + CHUNK))]
+            opening = "{" if position == 0 else ", "
+            parts += [opening + json.dumps(key) + ": ", cells.texts(slice(start, start + CHUNK))]
         lines = pc.binary_join_element_wise(*parts, "},\n", "")
         text = _text(lines)
         file.write(b"\n" if start == 0 else b"")

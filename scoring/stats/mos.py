@@ -214,7 +214,7 @@ SCORERS: dict[Method, Callable[[Panel, MosSettings], Scored]] = {
 
 
 def plain_bias(panel: Panel) -> tuple[Floats, Floats]:
-    """Per rater: mean and population std of r - mean_j over items with two ratings or more; the first round of P.910."""
+    """Per rater: mean and population std of r - mean_j over items with two ratings or more: P.910's first round."""
     per_unit, deviation = moments(panel.unit, panel.score, panel.units)
     shared = (per_unit.n > 1)[panel.unit] if bool((per_unit.n == 1).any()) else slice(None)
     per_rater, _ = moments(panel.rater[shared], deviation[shared], panel.raters)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from scoring.stats.agreement import AgreementResult
 from scoring.stats.csvfile import Names
 from scoring.stats.grouped import Codes, Flags, counts
 from scoring.stats.mos import MosResult, MosSettings
@@ -16,14 +17,14 @@ SHOWN = 5
 
 OUTLIER_RULES = {
     "literal": "|r - mean| > {k:g} sample std over all ratings of the item",
-    "leave-one-out": "|r - mean| > {k:g} sample std of the other ratings of the item, std at least {f:g} of the pooled one",
+    "leave-one-out": "|r - mean| > {k:g} sample std of the item's other ratings, std at least {f:g} of the pooled one",
     "pooled": "residual of the annotator's z-score from the item's mean z-score > {k:g} std of all residuals",
     "bt500": "ITU-R BT.500 limits by kurtosis: mean ± 2 sample std, or ± sqrt(20) sample std",
     "none": "no check",
 }
 REJECTIONS = {
-    "bt500": "ITU-R BT.500: more than {cap:.0%} of one's own ratings outside the limits, on both sides; no binomial test, "
-    "the standard's own rule decides; the ratings of annotators who stay are all kept",
+    "bt500": "ITU-R BT.500: more than {cap:.0%} of one's own ratings outside the limits, on both sides; the standard's "
+    "own rule decides, without a binomial test; the ratings of annotators who stay are all kept",
     "none": "nobody is rejected",
 }
 BY_RATE = (
@@ -61,7 +62,7 @@ def describe(settings: MosSettings) -> dict[str, Any]:
 
 
 def warnings(result: MosResult) -> list[str]:
-    """Sentences about everything that limits what the scores mean; most severe first, no list longer than a few names."""
+    """Sentences about everything that limits what the scores mean, most severe first, each with a few names at most."""
     return [*_of_design(result), *_of_checks(result), *_of_annotators(result), *_of_items(result)]
 
 
@@ -88,8 +89,8 @@ def _named(names: Names, codes: Codes) -> str:
 
 
 def _raters(result: MosResult, flags: Flags) -> str:
-    """"2 annotators (a, b)" for the people behind the flagged raters."""
-    people = np.unique(result.panel.rater_annotator[flags])
+    """Number and names of the people behind the flagged raters."""
+    people = np.unique(result.panel.rater_annotator[flags]).astype(np.int64)
     noun = "annotator" if people.size == 1 else "annotators"
     return f"{people.size} {noun} ({_named(result.table.annotators, people)})"
 
@@ -117,8 +118,8 @@ def _of_checks(result: MosResult) -> Iterator[str]:
         what = "an outlier" if rule == "literal" else "a rating outside the limits"
         yield (
             f"the rule {rule} cannot find {what} among {LITERAL_NEEDS - 1} ratings or fewer: the largest possible "
-            f"|r - mean|/std of n ratings is (n - 1)/sqrt(n), 1.79 at n = 5; this holds for {few} of {panel.units} scored "
-            "items, which were not checked"
+            f"|r - mean|/std of n ratings is (n - 1)/sqrt(n), 1.79 at n = 5; so {few} of {panel.units} scored items "
+            "were not checked at all"
         )
     if result.dropped:
         yield f"{result.dropped} of {panel.score.size} ratings were left out as outliers"
@@ -146,5 +147,44 @@ def _of_items(result: MosResult) -> Iterator[str]:
     for count, what in ((0, "have no usable rating and no score"), (1, "have one rating, so no std and no interval")):
         found = n == count
         if found.any():
-            items = np.unique(panel.unit_item[found])
+            items = np.unique(panel.unit_item[found]).astype(np.int64)
             yield f"{int(found.sum())} of {panel.units} scored items {what} ({_named(result.table.items, items)})"
+
+
+AGREEMENT_SETTINGS = {
+    "unit": "at the top one item in one dimension, so differences between dimensions count as agreement; read the "
+    "dimensions one by one",
+    "alpha": "Krippendorff, over items with two annotators or more",
+    "icc": "ICC(2,1) and, as icc_k, ICC(2,k): two-way random, absolute agreement, on the largest block found of items "
+    "(icc_items) that the same annotators (icc_annotators) all scored; other scores are left out",
+    "weighted_kappa": "quadratic weights, mean over pairs of annotators with at least two shared items (kappa_pairs)",
+    "pairs": "pairs of annotators who share an item",
+    "repeats": "averaged first",
+}
+
+
+def agreement_warnings(result: AgreementResult) -> list[str]:
+    """Why a figure is missing, in sentences."""
+    found = result.pooled
+    sentences = []
+    if found.annotators < 2:
+        sentences.append("there is only one annotator: nothing can be said about agreement")
+    elif not found.shared:
+        sentences.append("no item was scored by two annotators: nothing can be said about agreement")
+    elif np.isnan(found.alpha):
+        sentences.append("all scores of shared items are the same: agreement is undefined, not perfect")
+    elif np.isnan(found.kappa.mean):
+        sentences.append("no two annotators share two items with different scores: weighted kappa is undefined")
+    if found.shared and np.isnan(found.icc.single) and not np.isnan(found.alpha):
+        sentences.append("no two annotators scored the same two items with any variation: ICC is undefined")
+    block = found.icc.items * found.icc.annotators
+    if block and 2 * block < found.scores:
+        sentences.append(
+            f"ICC rests on {block} of {found.scores} scores ({found.icc.items} items by {found.icc.annotators} annotators); "
+            "alpha uses all of the shared ones"
+        )
+    if result.repeats:
+        sentences.append(
+            f"{result.repeats} repeated ratings of the same item by the same annotator were averaged into one each"
+        )
+    return sentences

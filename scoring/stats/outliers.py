@@ -1,8 +1,8 @@
 """Which ratings are outliers: four rules, each a pure function of a panel.
 
-The rule as printed (|r - mean| > 2 std over the item's ratings; EditHF-1M, section 3.3) cannot fire on five ratings: the
-largest possible |r - mean|/std among n values is (n - 1)/sqrt(n) with the sample std, 1.79 at n = 5. Hence the others.
-All stds here are sample stds (n - 1). Rules return one flag per row of the panel.
+The rule as printed (|r - mean| > 2 std over the item's ratings; EditHF-1M, section 3.3) cannot fire on five ratings:
+the largest possible |r - mean|/std among n values is (n - 1)/sqrt(n) with the sample std, 1.79 at n = 5. Hence the
+others. All stds here are sample stds (n - 1). Rules return one flag per row of the panel.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def leave_one_out(panel: Panel, multiplier: float = MULTIPLIER, floor_share: flo
     """
     per_unit, deviation = moments(panel.unit, panel.score, panel.units)
     n = per_unit.n[panel.unit].astype(np.float64)
-    # With x the deviation from the mean of all n: the others' mean lies x·n/(n-1) away, and they have the sum of squares
-    # SS - x²·n/(n-1) around it.
+    # With x the deviation from the mean of all n: the others' mean lies x·n/(n-1) away, and their sum of squares around
+    # it is SS - x²·n/(n-1).
     others_squares = gather(per_unit.squares, panel.unit) - deviation**2 * ratio(n, n - 1)
     others_std = np.sqrt(np.maximum(ratio(others_squares, n - 2), 0))
     squares = sums(panel.unit_dimension, per_unit.squares, panel.dimensions)

@@ -1,11 +1,11 @@
 """Scores with each annotator's bias and inconsistency: ITU-T P.910 (annex E) and P.913, and a repair for sparse panels.
 
 Model: r_ij = ψ_j + Δ_i + υ_i·ε, with ψ_j the score of item j, Δ_i the bias and υ_i the inconsistency of annotator i.
-Alternation until ψ stands still: Δ_i is the mean of r_ij - ψ_j over j; υ_i the population std of the residuals e_ij; ψ_j
-the mean of r_ij - Δ_i weighted by 1/υ_i².
+Alternation until ψ stands still: Δ_i is the mean of r_ij - ψ_j over j; υ_i the population std of the residuals e_ij;
+ψ_j the mean of r_ij - Δ_i weighted by 1/υ_i².
 
-On sparse panels that alternation collapses: an annotator with a small υ_i pulls their items' ψ towards their own ratings,
-which makes υ_i smaller still. ``corrected`` divides by the degrees of freedom that are left instead:
+On sparse panels that alternation collapses: an annotator with a small υ_i pulls their items' ψ towards their own
+ratings, which makes υ_i smaller still. ``corrected`` divides by the degrees of freedom that are left instead:
 υ_i² = Σ_j e_ij² / (Σ_j (1 - h_ij) - 1), h_ij being annotator i's share of the weight of item j.
 """
 
@@ -30,8 +30,8 @@ FLOOR = 0.1
 class SubjectModel:
     """Result in units of the raw scores. NaN for units and raters without rows.
 
-    Per unit: ``score`` ψ. Per rater: ``bias`` Δ and ``inconsistency`` υ with their standard errors υ/√N and υ/√(2N). Per
-    dimension: whether the alternation ``converged`` and after how many ``rounds``.
+    Per unit: ``score`` ψ. Per rater: ``bias`` Δ and ``inconsistency`` υ with their standard errors υ/√N and υ/√(2N).
+    Per dimension: whether the alternation ``converged`` and after how many ``rounds``.
     """
 
     score: Floats
@@ -48,7 +48,7 @@ def subject_model(
 ) -> SubjectModel:
     """Solve the model for all dimensions at once; a dimension that has converged is left as it is.
 
-    Biases of a dimension are shifted so that they average 0 over its ratings: only sums ψ + Δ are determined by the data.
+    Biases of a dimension are shifted to average 0 over its ratings, since the data determine only the sums ψ + Δ.
     """
     n = counts(panel.rater, panel.raters)
     score = ratio(sums(panel.unit, panel.score, panel.units), counts(panel.unit, panel.units))

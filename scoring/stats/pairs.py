@@ -40,7 +40,7 @@ def preference_pairs(sizes: Counts, mean_rank: Floats) -> tuple[Pairs, Pairs]:
 
 
 def large_gaps_first(pairs: Pairs) -> Pairs:
-    """The order in which training takes pairs (EditHF-1M, section 4): large rank gaps first, equal ones as they come."""
+    """The order in which training takes pairs (EditHF-1M, section 4): large rank gaps first, equal ones as given."""
     return pairs.choose(np.argsort(-pairs.gap, kind="stable"))
 
 
@@ -72,7 +72,7 @@ def cross_check(pairs: Pairs, mos: Floats, low: Floats, high: Floats, tolerance:
     """Compare pairs with the opinion scores of their cells (arrays per cell, NaN where there is none).
 
     A pair is inconsistent when the scores have the opposite order and their intervals do not overlap; with a
-    ``tolerance``, when they have the opposite order by more than that. Such pairs are for review and stay out of exports.
+    ``tolerance``, when they have the opposite order by more than that. Such pairs are for review, not for exports.
     """
     opposite = mos[pairs.worse] - mos[pairs.better]
     if tolerance is None:

@@ -132,8 +132,8 @@ class RankResult:
 def rank_groups(table: Rankings, threshold: float = THRESHOLD) -> RankResult:
     """Mean ranks, wins and agreement of every group.
 
-    A ranking of only k of the n candidates has its ranks stretched by (n + 1)/(k + 1), their expected place among all n;
-    it counts for the mean ranks and not for the agreement, which is over the complete rankings.
+    A ranking of only k of the n candidates has its ranks stretched by (n + 1)/(k + 1), their expected place among all
+    n; it counts for the mean ranks and not for the agreement, which is over the complete rankings.
     """
     panel = RankPanel.of(table)
     sizes, lengths = panel.sizes, panel.lengths

@@ -1,8 +1,9 @@
 """Which annotators are rejected, and why, in words.
 
-The printed rule (more than 5 % of one's ratings are outliers; EditHF-1M, section 3.3) throws honest people out: with 15
-ratings an item they exceed 2 stds in 3.3 % of their ratings by chance. So a rejection here needs three things: a rate above
-the cap, a minimum number of ratings, and a rate that chance does not explain (one-sided binomial test against the cap).
+The printed rule (more than 5 % of one's ratings are outliers; EditHF-1M, section 3.3) throws honest people out: with
+15 ratings an item they exceed 2 stds in 3.3 % of their ratings by chance. So a rejection here needs three things: a
+rate above the cap, a minimum number of ratings, and a rate that chance does not explain (one-sided binomial test
+against the cap).
 """
 
 from __future__ import annotations

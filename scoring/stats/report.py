@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
-from scoring.stats import notes
-from scoring.stats.jsonout import Rows, flag_cells, name_cells, number_cells, text_cells
+from scoring.stats import notes, ranknotes
+from scoring.stats.agreement import Agreement, AgreementResult
+from scoring.stats.jsonout import Rows, flag_cells, name_cells, number_cells, object_cells, text_cells
 from scoring.stats.mos import MosResult
+from scoring.stats.pairs import Pairs, large_gaps_first, preference_pairs
+from scoring.stats.ranks import RankResult
 
 
 def mos_document(result: MosResult) -> dict[str, Any]:
@@ -70,3 +74,91 @@ def mos_annotators(result: MosResult) -> Rows:
         columns["bias_error"] = number_cells(scored.bias_error)
         columns["inconsistency_error"] = number_cells(scored.inconsistency_error)
     return Rows(columns)
+
+
+def rank_document(result: RankResult) -> dict[str, Any]:
+    """Keys settings, counts, warnings, groups, pairs (large gaps first) and ties (the last three Rows)."""
+    pairs, ties = preference_pairs(result.panel.sizes, result.mean_rank)
+    return {
+        "settings": ranknotes.describe(result.threshold),
+        "counts": {
+            "ranks": int(result.table.rank.size),
+            "annotators": len(result.table.annotators),
+            "groups": len(result.table.groups),
+            "dimensions": len(result.table.dimensions),
+            "contested": int(np.count_nonzero(result.contested)),
+            "pairs": int(pairs.gap.size),
+            "ties": int(ties.gap.size),
+        },
+        "warnings": ranknotes.warnings(result),
+        "groups": rank_groups_rows(result),
+        "pairs": _pair_rows(result, large_gaps_first(pairs), tied=False),
+        "ties": _pair_rows(result, ties, tied=True),
+    }
+
+
+def rank_groups_rows(result: RankResult) -> Rows:
+    """One row a group and dimension; ``ranks`` and ``wins`` are objects by candidate, best mean rank first."""
+    panel = result.panel
+    candidate = name_cells(result.table.candidates, panel.cell_candidate)
+    return Rows(
+        {
+            "group": name_cells(result.table.groups, panel.group_name),
+            "dimension": name_cells(result.table.dimensions, panel.group_dimension),
+            "kendall_w": number_cells(result.kendall_w),
+            "contested": flag_cells(result.contested, known=np.isfinite(result.kendall_w)),
+            "ranks": object_cells(panel.sizes, candidate, number_cells(result.mean_rank)),
+            "wins": object_cells(panel.sizes, candidate, number_cells(result.wins)),
+            "tau_b": number_cells(result.tau_b),
+            "rankings": number_cells(result.rankings),
+            "complete": number_cells(result.complete),
+            "note": text_cells(ranknotes.group_notes(result)),
+        }
+    )
+
+
+def _pair_rows(result: RankResult, pairs: Pairs, *, tied: bool) -> Rows:
+    panel = result.panel
+    group = panel.cell_group[pairs.better]
+    columns = {
+        "group": name_cells(result.table.groups, panel.group_name[group]),
+        "dimension": name_cells(result.table.dimensions, panel.group_dimension[group]),
+        "a" if tied else "better": name_cells(result.table.candidates, panel.cell_candidate[pairs.better]),
+        "b" if tied else "worse": name_cells(result.table.candidates, panel.cell_candidate[pairs.worse]),
+    }
+    if not tied:
+        columns["gap"] = number_cells(pairs.gap)
+    return Rows(columns)
+
+
+def agreement_document(result: AgreementResult) -> dict[str, Any]:
+    """Figures over all ratings at the top, and for each dimension in ``dimensions``. null: not determined."""
+    names = result.table.dimensions.to_pylist()
+    per_dimension = zip(names, result.dimensions, strict=True)
+    return {
+        "level": result.level,
+        **_figures(result.pooled),
+        "dimensions": [{"dimension": name} | _figures(figures) for name, figures in per_dimension],
+        "warnings": notes.agreement_warnings(result),
+        "settings": notes.AGREEMENT_SETTINGS,
+    }
+
+
+def _figures(found: Agreement) -> dict[str, Any]:
+    return {
+        "alpha": _finite(found.alpha),
+        "icc": _finite(found.icc.single),
+        "icc_k": _finite(found.icc.average),
+        "icc_items": found.icc.items,
+        "icc_annotators": found.icc.annotators,
+        "weighted_kappa": _finite(found.kappa.mean),
+        "kappa_pairs": found.kappa.defined,
+        "pairs": found.kappa.pairs,
+        "annotators": found.annotators,
+        "items": found.items,
+        "shared_items": found.shared,
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

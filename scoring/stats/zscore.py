@@ -1,7 +1,7 @@
 """z-scores within an annotator, and their scale of 0 to 100 (EditHF-1M, section 3.3).
 
-z-scores remove an annotator's mean and spread. They are fair only where annotators saw a random mix of items: one who was
-given only good edits gets the same mean of 0 as one who was given only bad ones.
+z-scores remove an annotator's mean and spread. They are fair only where annotators saw a random mix of items: one who
+was given only good edits gets the same mean of 0 as one who was given only bad ones.
 """
 
 from __future__ import annotations

@@ -97,9 +97,10 @@ def test_what_is_secret_is_for_its_owner_alone(started: Started) -> None:
 
 def test_killed_processes_come_back(started: Started) -> None:
     before = until(started.state)["processes"]
-    for name in ("web", "worker", "gpu"):
+    names = ("web", "worker", "gpu")
+    for name in names:
         os.kill(before[name], signal.SIGKILL)
-    until(lambda: all(started.state()["processes"][name] != before[name] for name in ("web", "worker", "gpu")))
+    until(lambda: all(started.state()["processes"].get(name) not in (None, before[name]) for name in names))
     until(started.is_healthy)
     assert "The web server stopped (killed by signal 9)" in started.output.read_text()
 
@@ -107,7 +108,7 @@ def test_killed_processes_come_back(started: Started) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks in /proc")
 def test_ctrl_c_ends_every_process(started: Started) -> None:
     until(started.state)
-    assert len(processes_of(started.var)) > 5
+    assert len(processes_of(started.var)) >= 5  # itself, the queue's server, the web server, two workers
     assert started.stop() == 0
     assert processes_of(started.var) == []
     assert not (started.var / "up.json").exists()

@@ -109,7 +109,7 @@ def test_jsonl_with_a_mark_crlf_and_empty_lines_is_read() -> None:
 
 
 def test_line_separators_inside_text_do_not_end_a_json_line() -> None:
-    parsed, problems = cases(jsonl([case("one", instruction="a\u2028b\u0085".strip("\u0085")), case("two")]))
+    parsed, problems = cases(jsonl([case("one", instruction="a\u2028b"), case("two")]))
     assert not problems
     assert [row.line for row in parsed.rows] == [1, 2]
 
@@ -288,7 +288,7 @@ def test_other_encodings_are_refused(encoding: str, file: str) -> None:
     assert problems
     assert not parsed.rows
     if encoding != "utf-16-le":  # without a mark at its start it is just full of NULs
-        assert only(problems) == f"{file}: The file is UTF-16. Save it as UTF-8."
+        assert only(problems) == f"{file}: The file is UTF-16 or UTF-32. Save it as UTF-8."
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_too_many_rows_are_refused(file: str) -> None:
 
 
 def test_hostile_names_are_shown_escaped_and_short() -> None:
-    _, problems = cases(jsonl([case(**{"\x1b[2J" + "x" * 10_000: 1})]))
+    _, problems = cases(jsonl([case() | {"\x1b[2J" + "x" * 10_000: 1}]))
     assert "\\x1b[2J" in only(problems)
     assert "\x1b" not in only(problems)
     assert len(only(problems)) < 500

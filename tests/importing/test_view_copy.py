@@ -82,7 +82,11 @@ def marked(kind: str, size: tuple[int, int]) -> bytes:
     exif[0x0131] = SECRET.decode()
     exif.get_ifd(0x8825)[2] = (48.0, 8.0, 15.0)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    options: dict[str, object] = {"exif": exif, "icc_profile": profile, "xmp": b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>"}
+    options: dict[str, object] = {
+        "exif": exif,
+        "icc_profile": profile,
+        "xmp": b"<x:xmpmeta>" + SECRET + b"</x:xmpmeta>",
+    }
     if kind == "PNG":
         text = PngImagePlugin.PngInfo()
         text.add_text("Software", SECRET.decode())
@@ -128,7 +132,9 @@ def swapped_profile(name: bytes) -> bytes:
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     data = data.replace("sRGB".encode("utf-16-be"), name.decode().encode("utf-16-be"))
     for kind in (b"XYZ", b"TRC"):
-        data = data.replace(b"r" + kind, b"?" + kind).replace(b"b" + kind, b"r" + kind).replace(b"?" + kind, b"b" + kind)
+        data = (
+            data.replace(b"r" + kind, b"?" + kind).replace(b"b" + kind, b"r" + kind).replace(b"?" + kind, b"b" + kind)
+        )
     return data
 
 

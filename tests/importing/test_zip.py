@@ -125,7 +125,9 @@ def test_the_same_name_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_that_differ_in_case_alone_are_refused(tmp_path: Path) -> None:
-    source = open_source(zipped(tmp_path / "set.zip", [("a.png", b"1"), ("A.PNG", b"2"), ("STRASSE", b"3"), ("straße", b"4")]))
+    source = open_source(
+        zipped(tmp_path / "set.zip", [("a.png", b"1"), ("A.PNG", b"2"), ("STRASSE", b"3"), ("straße", b"4")])
+    )
     assert set(source.refused) == {"A.PNG", "straße"}
     assert "also has a.png" in source.refused["A.PNG"]
 
@@ -200,7 +202,7 @@ def lying_bomb(path: Path, **claims: int) -> Path:
 def peak_of_opening(path: Path, limits: Limits) -> int:
     tracemalloc.start()
     try:
-        with open_source(path, limits) as source, pytest.raises(ImportProblem, match="damaged|larger"):
+        with open_source(path, limits) as source, pytest.raises(ImportProblem, match=r"damaged|larger"):
             source.open("bomb.png")
         return tracemalloc.get_traced_memory()[1]
     finally:

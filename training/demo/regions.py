@@ -6,7 +6,8 @@ regions, and optional steps, done in this order:
     near     [[colour, tolerance], ...]: keep pixels within that CIE L*a*b* distance of one of the colours
     far      the same, but drop those pixels
     snap     pixels: move the border to the strongest edge within that distance (watershed)
-    close    pixels: fill gaps and holes up to that size
+    close    pixels: fill gaps up to that size
+    holes    true: fill what is enclosed
     largest  true: keep the largest connected part
     grow     pixels to add all around (below 0: to take away)
     invert   true: everything else
@@ -66,6 +67,8 @@ def _refined(inside: Bools, pixels: NDArray[np.uint8], table: Table) -> Bools:
         inside = _snapped(inside, pixels, table["snap"])
     if "close" in table:
         inside = _closed(inside, table["close"])
+    if table.get("holes"):
+        inside = np.asarray(ndimage.binary_fill_holes(inside))
     if table.get("largest"):
         parts, _ = ndimage.label(inside)
         inside = parts == np.bincount(parts.ravel())[1:].argmax() + 1
@@ -106,4 +109,4 @@ def _closed(inside: Bools, reach: float) -> Bools:
     padded = np.pad(inside, margin, mode="edge")
     outward = ndimage.distance_transform_edt(~padded) <= reach
     closed = ndimage.distance_transform_edt(outward) > reach
-    return np.asarray(ndimage.binary_fill_holes(closed[margin:-margin, margin:-margin] | inside))
+    return np.asarray(closed[margin:-margin, margin:-margin] | inside)

@@ -41,4 +41,6 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return refusal(request, 500, _("Something broke on our side. It has been logged. Nothing you sent was half stored."))
+    return refusal(
+        request, 500, _("Something broke on our side. It has been logged. Nothing you sent was half stored.")
+    )

@@ -39,5 +39,10 @@ def _stages() -> list[Stage]:
         Stage(_("Candidates"), Candidate.objects.count(), _("edited images"), reverse("datasets")),
         Stage(_("Studies"), Study.objects.count(), _("questions put to people"), reverse("studies")),
         Stage(_("Judgements"), judged.count(), _("answers that count"), reverse("studies")),
-        Stage(_("Exports"), Job.objects.filter(kind="export", state="succeeded").count(), _("scores and pairs taken out"), reverse("exports")),
+        Stage(
+            _("Exports"),
+            Job.objects.filter(kind="export", state="succeeded").count(),
+            _("scores and pairs taken out"),
+            reverse("exports"),
+        ),
     ]

@@ -40,9 +40,13 @@ def trouble(job: Job) -> str:
         return _("Redis does not answer, so no job can start. Start it again; the job is not lost.")
     silent = job.heartbeat_at and timezone.now() - job.heartbeat_at > timedelta(seconds=settings.JOB_STALE_SECONDS)
     if job.state in CLAIMED and silent:
-        return _("The worker %(worker)s has stopped answering. The job goes on from its last saved place as soon as a worker is free.") % {"worker": job.worker}
+        return _(
+            "The worker %(worker)s has stopped answering. The job goes on from its last saved place as soon as a worker is free."
+        ) % {"worker": job.worker}
     if job.state == State.QUEUED and not alive:
-        return _("No worker listens to the queue “%(queue)s”. Start one; the job then begins by itself.") % {"queue": job.queue}
+        return _("No worker listens to the queue “%(queue)s”. Start one; the job then begins by itself.") % {
+            "queue": job.queue
+        }
     return ""
 
 

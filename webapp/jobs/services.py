@@ -158,7 +158,9 @@ def _reap_one(job: Job) -> bool:
             Job.objects.filter(pk=job.pk).update(enqueued_at=timezone.now())
             enqueue(job)
     else:
-        message = _("The worker died %(times)d times during this job, so it is not started again by itself. Look at the log, then resume it.")
+        message = _(
+            "The worker died %(times)d times during this job, so it is not started again by itself. Look at the log, then resume it."
+        )
         ended = finish(job, state=State.FAILED, message=message % {"times": crashes})
     Job.objects.filter(pk=job.pk).update(crashes=crashes)
     return ended

@@ -30,7 +30,9 @@ class Command(BaseCommand):
             counts = import_path(path=path, dataset=found, progress=Progress(self._report, journal=journal))
         except JobError as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{found.name}: {counts['cases']} cases, {counts['candidates']} candidates, {counts['images']} images.")
+        self.stdout.write(
+            f"{found.name}: {counts['cases']} cases, {counts['candidates']} candidates, {counts['images']} images."
+        )
 
     def _report(self, done: int, total: int, message: str) -> None:
         if done == total or done % 320 == 0:

@@ -20,7 +20,8 @@ export class ConfirmView {
   }
 
   draw({ state, at, dimension, thumbs, against, strip }) {
-    strip.replaceChildren(...SHELVES.map((shelf) => this.#shelf(shelf, at.order, state.shelves, thumbs)));
+    const end = (text) => h("span", { class: "strip-end" }, text);
+    strip.replaceChildren(end(t("best")), ...SHELVES.map((shelf) => this.#shelf(shelf, at.order, state.shelves, thumbs)), end(t("worst")));
     strip.dataset.count = at.order.flat().length > 12 ? "many" : "few";
     return [passHead(dimension, "confirm"), h("h3", {}, t("confirmTitle")), h("p", { class: "muted small" }, t("confirmHelp")), this.#against(against, at.order)];
   }

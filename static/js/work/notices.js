@@ -5,7 +5,7 @@ import { t } from "./text.js";
 
 export class Notices {
   /** @param {HTMLElement} root
-   * @param {{outbox: object, announce: (text: string) => void, canReopen: (uid: string) => boolean, onReopen: (uid: string) => void}} page */
+   * @param {{outbox: object, announce: (text: string) => void, canReopen, onReopen, onPostpone: (uid: string) => …}} page */
   constructor(root, page) {
     Object.assign(this, { root, page, before: "idle", extra: null });
   }
@@ -41,17 +41,17 @@ export class Notices {
   }
 
   #refusal({ name, event, error }) {
-    const { outbox, canReopen, onReopen } = this.page;
+    const { outbox, canReopen, onReopen, onPostpone } = this.page;
     const put = (act) => () => {
-      act?.();
+      act(event.assignment);
       outbox.dismiss(name);
     };
     return h(
       "div",
       { class: "alert bad notice", role: "alert" },
       h("p", {}, h("strong", {}, t("refusedTitle"), ". "), t("refusedEvent", { what: t(`kind_${event.kind}`), error })),
-      canReopen(event.assignment) && h("button", { type: "button", class: "button small", onclick: put(() => onReopen(event.assignment)) }, t("returnToItem")),
-      h("button", { type: "button", class: "button small", onclick: put() }, t("dismiss")),
+      canReopen(event.assignment) && h("button", { type: "button", class: "button small", onclick: put(onReopen) }, t("returnToItem")),
+      h("button", { type: "button", class: "button small", onclick: put(onPostpone) }, t("dismiss")),
     );
   }
 }

@@ -23,14 +23,14 @@ export function duelShelves(groups, depth) {
 
 /** Where a ranking pass stands.
  * @returns {{phase: "shelves"|"duels"|"confirm", unplaced: string[], pending: string[]|null, shelf: number|null,
- *            order: string[][]|null, most: number}} `most` is the largest number of duels that the pass can take */
+ *            order: string[][]|null, mostOf: object}} mostOf: by shelf, the largest number of duels that it can take */
 export function standing({ shelves, duels, manual }, letters, depth) {
   const unplaced = letters.filter((letter) => !(letter in shelves));
-  const at = { phase: "shelves", unplaced, pending: null, shelf: null, order: null, most: 0 };
+  const at = { phase: "shelves", unplaced, pending: null, shelf: null, order: null, mostOf: {} };
   if (unplaced.length) return at;
   const groups = byShelf(letters, shelves);
   const duelled = duelShelves(groups, depth);
-  at.most = duelled.reduce((sum, shelf) => sum + mostComparisons(groups[shelf].length), 0);
+  at.mostOf = Object.fromEntries(duelled.map((shelf) => [shelf, mostComparisons(groups[shelf].length)]));
   if (manual) return { ...at, phase: "confirm", order: manual };
   const order = [];
   for (const shelf of SHELVES) {

@@ -6,7 +6,7 @@
 import { pause } from "./dom.js";
 
 const BATCH = 50;
-const LAZY = 4_000;
+const LAZY = 2_000;
 const FIRST_RETRY = 500;
 const LAST_RETRY = 30_000;
 

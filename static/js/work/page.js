@@ -38,10 +38,10 @@ export class WorkPage {
       onProgress: (progress) => this.#progress(progress),
       onExtra: () => this.#extra(),
     });
-    this.notices = new Notices($("notices"), { outbox: this.outbox, announce: (text) => this.announce(text), canReopen: (uid) => this.session.canReopen(uid), onReopen: (uid) => this.session.reopen(uid) });
+    this.notices = new Notices($("notices"), { outbox: this.outbox, announce: (text) => this.announce(text), canReopen: (uid) => this.session.canReopen(uid), onReopen: (uid) => this.session.reopen(uid), onPostpone: (uid) => this.session.postpone(uid) });
     this.screens = new Screens($("screen"), { home: this.study.urls.home, onContinue: () => this.session.resume(), onAgain: () => this.session.fetchNext(), onBack: () => this.back() });
     this.task = makeTask(this);
-    this.rubricOpen = preference.read("rubric", true);
+    this.rubricOpen = preference.read(`rubric.${this.study.kind}`, this.study.kind === "rating");
   }
 
   start() {
@@ -226,7 +226,7 @@ export class WorkPage {
 
   #toggleRubric() {
     this.rubricOpen = !this.rubricOpen;
-    preference.write("rubric", this.rubricOpen);
+    preference.write(`rubric.${this.study.kind}`, this.rubricOpen);
     this.rubricButton.setAttribute("aria-pressed", this.rubricOpen);
     if (this.rubricOf) this.showRubric(this.rubricOf);
   }

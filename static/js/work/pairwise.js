@@ -2,7 +2,7 @@
 import { h } from "./dom.js";
 import { caps } from "./keymap.js";
 import { WorkPage } from "./page.js";
-import { pairwiseAnswer } from "./reducer.js";
+import { excuses, pairwiseAnswer } from "./reducer.js";
 import { t } from "./text.js";
 
 const CHOICES = [
@@ -52,14 +52,21 @@ export class PairwiseTask {
     this.page.finish(pairwiseAnswer(this.page.state, choice));
   }
 
+  /** Enter keeps an earlier choice, and leaves the choice open where a flag says that nothing can be judged. */
+  #keep() {
+    const { state } = this.page;
+    const earlier = state.submitted?.choice ?? null;
+    if (earlier || excuses(state.flag)) this.choose(earlier);
+    else this.page.say(t("pickFirst"));
+  }
+
   act(action) {
-    const earlier = this.page.state.submitted?.choice;
     const actions = {
       left: () => this.choose("A"),
       right: () => this.choose("B"),
       tie: () => this.choose("tie"),
       bothBad: () => this.choose("both_bad"),
-      submit: () => (earlier ? this.choose(earlier) : this.page.say(t("pickFirst"))),
+      submit: () => this.#keep(),
     };
     actions[action]?.();
   }

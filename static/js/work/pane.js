@@ -61,7 +61,9 @@ export class Pane {
   #drawHandle(wiping, wipe, place) {
     this.handle.hidden = !wiping;
     if (!wiping) return;
-    this.handle.style.left = `${place.left + place.width * wipe}px`;
+    const top = Math.max(0, place.top);
+    const bottom = Math.min(this.size.height, place.top + place.height);
+    Object.assign(this.handle.style, { left: `${place.left + place.width * wipe}px`, top: `${top}px`, height: `${bottom - top}px` });
     this.handle.setAttribute("aria-valuenow", Math.round(wipe * 100));
   }
 

@@ -23,10 +23,11 @@ export class Session {
     return this.held[0] ?? null;
   }
 
-  /** What every request says about the assignments held here. */
+  /** What every request says: the assignments that this page has, and how many it wants to have in all. */
   get wish() {
     const have = [...this.held.map(({ uid }) => uid), ...this.submitted.keys()];
-    return { have, want: Math.max(0, HOLD - this.held.length) };
+    const refused = [...this.submitted.values()].filter((assignment) => assignment.refused).length;
+    return { have, want: HOLD + refused };
   }
 
   /** Sends what an earlier visit left, then asks for work. */
@@ -135,23 +136,31 @@ export class Session {
   /** A refused event never happened: takes it out of its assignment. */
   forget({ assignment: uid, key }) {
     const assignment = this.#find(uid);
-    if (assignment) assignment.events = assignment.events.filter((event) => event.key !== key);
+    if (!assignment) return null;
+    assignment.events = assignment.events.filter((event) => event.key !== key);
+    assignment.refused = this.submitted.has(uid);
     return assignment;
   }
 
   /** Shows an assignment again whose answer was refused. */
   reopen(uid) {
     const assignment = this.submitted.get(uid);
-    if (!assignment) return false;
     this.submitted.delete(uid);
     this.held.unshift(assignment);
     this.show();
-    return true;
+  }
+
+  /** The annotator has read why an answer was refused and goes on: the item comes again later. */
+  postpone(uid) {
+    if (!this.canReopen(uid)) return;
+    this.held.push(this.submitted.get(uid));
+    this.submitted.delete(uid);
+    if (this.held.length === 1) this.show();
   }
 
   /** Whether a refused answer can still be returned to. */
   canReopen(uid) {
-    return this.submitted.has(uid);
+    return this.submitted.get(uid)?.refused === true;
   }
 
   #find(uid) {

@@ -1,4 +1,4 @@
-"""The eight tasks. Each function takes a Job and returns the edited picture; the job holds the mask as the variant cut it.
+"""The eight tasks. Each function takes a Job, which holds the mask as the variant cut it, and returns the picture.
 
 Coordinates among a case's parameters are shares of the picture's width and height, so they survive a change of size.
 """
@@ -50,7 +50,7 @@ def make_job(
 ) -> Job:
     if mask is None:
         exact = np.ones(picture.shape[:2], np.float32)
-        missed = floats(fractal(exact.shape, 0.5, rng) > -0.75) if variant.rough else exact
+        missed = floats(fractal((exact.shape[0], exact.shape[1]), 0.5, rng) > -0.75) if variant.rough else exact
         return Job(picture, exact, missed, params, variant, rng)
     spoilt = grown(mask, variant.grow)
     if variant.rough:
@@ -92,7 +92,7 @@ def color(job: Job) -> Floats:
         lightness, relative = mean + 0.35 * (lightness - mean), np.full_like(chroma, job.variant.strength)
     tinted = from_lab(np.stack([lightness, relative * target[1], relative * target[2]], axis=-1).astype(np.float32))
     spread = np.maximum(job.mask, 0.45 * job.variant.spill)
-    return mixed(job.picture, tinted, spread * job.share)
+    return mixed(job.picture, tinted, floats(spread * job.share))
 
 
 def background(job: Job) -> Floats:

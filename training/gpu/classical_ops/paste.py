@@ -29,11 +29,16 @@ def box_in_pixels(params: Mapping[str, Any], shape: tuple[int, ...]) -> Box:
 
 def make_object(params: Mapping[str, Any], size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """The object filling ``size`` (height, width), (h, w, 4). ``params``: {"draw": shape, "color": "#rrggbb"} or
-    {"picture": data URI with transparency}; "grey": true takes the colour out. Raises ValueError."""
+    {"picture": data URI with transparency}; "grey": true takes the colour out, "turn" turns it by that many degrees
+    counter-clockwise inside its box. Raises ValueError."""
     if "picture" in params:
         drawn = resized(decode_picture(params["picture"]), size)
     else:
         drawn = draw_shape(params.get("draw"), size, params.get("color", "#c83232"), rng)
+    if "turn" in params:
+        full = np.concatenate([drawn[..., :3] * drawn[..., 3:], drawn[..., 3:]], axis=-1)
+        full = ndimage.rotate(full, float(params["turn"]), reshape=False, order=1)
+        drawn = np.concatenate([full[..., :3] / np.maximum(full[..., 3:], 1e-4), full[..., 3:]], axis=-1)
     if params.get("grey"):
         drawn[..., :3] = saturate(drawn[..., :3], 0)
     return drawn

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """``strength``: 1 does what was asked, less does it by halves, more exaggerates. ``feather``, ``rough`` and ``grow``
-    spoil the mask, by that share of its size. ``finish``: texture, shadows, tone and relief. ``spill``: changes that
-    nobody asked for, over the whole picture, 0 to 1."""
+    """``strength``: 1 does what was asked, less does it by halves, more exaggerates. ``feather``, ``rough`` and
+    ``grow`` spoil the mask, by that share of its size. ``finish``: texture, shadows, tone and relief. ``spill``:
+    changes that nobody asked for, over the whole picture, 0 to 1."""
 
     description: str
     strength: float = 1.0

@@ -21,7 +21,7 @@ from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
 
 
 class ClassicalEditor:
-    """One variant. The same case and seed give the same image; another seed varies places, tones and textures a little."""
+    """One variant. The same case and seed give the same image; another seed varies places, tones and textures."""
 
     def __init__(self, variant: str) -> None:
         self.name = variant
