@@ -75,7 +75,7 @@ def assignment_values(assignments: list[Assignment], member: Member) -> list[dic
     """Assignments as the page gets them, with the events that were saved before: three queries for all of them."""
     if not assignments:
         return []
-    items = Item.objects.filter(pk__in=[a.unit.item_id for a in assignments]).select_related("case__source")
+    items = Item.objects.filter(pk__in=[a.unit.item_id for a in assignments]).select_related("case__source", "case__task")
     cases = {item.pk: item.case for item in items}
     keys = {key for assignment in assignments for key in assignment.order}
     images = {row.pk: row.image for row in Candidate.objects.filter(pk__in=keys).select_related("image")}
@@ -100,7 +100,7 @@ def _value(
             "instruction": case.instruction,
             "instruction_zh": case.instruction_zh,
             "requirement": case.requirement,
-            "task": case.task_id,
+            "task": case.task.name,
         },
         "source": _image(assignment, "source", case.source),
         "images": [{"letter": letter, **_image(assignment, letter, images[key])} for letter, key in pairs],

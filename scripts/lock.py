@@ -10,6 +10,8 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "requirements"
 NAMES = ("web", "demo", "dev", "gpu")  # in this order: the later ones are constrained by the earlier ones
+# pip-compile pins what the Python that runs it needs. Debian 12's 3.11.2 needs one more, for redis.
+OLDER_PYTHON = {"web": 'async-timeout==5.0.1 ; python_full_version < "3.11.3"\n'}
 # Where the packages were fetched from is the machine's business, not the lock file's.
 QUIET = ("--no-emit-index-url", "--no-emit-find-links", "--no-emit-trusted-host", "--no-emit-options")
 
@@ -23,7 +25,7 @@ def main(arguments: list[str]) -> int:
             return done.returncode
         lock = FOLDER / f"{name}.txt"
         # torch's local version ("+cpu") names one build; the lock file serves CPU and CUDA machines alike.
-        lock.write_text(re.sub(r"(==[\w.]+)\+\w+", r"\1", lock.read_text()))
+        lock.write_text(re.sub(r"(==[\w.]+)\+\w+", r"\1", lock.read_text()) + OLDER_PYTHON.get(name, ""))
     return 0
 
 

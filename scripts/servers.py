@@ -54,6 +54,8 @@ def redis_answers(url: str) -> str:
         client = redis.Redis.from_url(url, socket_connect_timeout=3, socket_timeout=3)
         client.ping()
     except (redis.RedisError, ValueError, OSError) as error:
+        if isinstance(error, redis.AuthenticationError) or "authenticated" in str(error):
+            return "it wants another user name or password: redis://USER:PASSWORD@HOST:PORT/0"
         return str(error).splitlines()[0] if str(error) else type(error).__name__
     return ""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 OLDEST = (3, 11)
-NEWER = ("python3.13", "python3.12", "python3.11")
+NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
 SETS = {"run": ("web", "demo"), "dev": ("web", "demo", "dev")}
 NEEDED_BYTES = 2 * 1024**3  # what the environment with the development tools takes, and pip's cache
 
@@ -38,8 +38,7 @@ CAUSES = (
     ),
     (
         ("no matching distribution", "requires a different python"),
-        "A pinned package does not exist for this Python or this machine. "
-        "Use Python 3.11, 3.12 or 3.13 on Linux or macOS.",
+        "A pinned package does not exist for this Python or this machine. Use Python 3.11 to 3.14 on Linux or macOS.",
     ),
     (
         ("failed building wheel", "failed to build", "subprocess-exited-with-error"),

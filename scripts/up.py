@@ -161,14 +161,20 @@ class Application:
         self.manage("migrate", "--noinput", "--verbosity", "0")
         stamp.write_text(digest)
 
-    def manage(self, *words: str) -> None:
-        """Run a management command to its end; its last line is the reason when it fails."""
+    def manage(self, *words: str, shown: bool = False) -> None:
+        """Run a management command to its end. ``shown``: on the terminal. When it fails, its last line is the reason."""
         log = self.settings.var / "log" / "manage.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
             command = self.python("manage.py", *words)
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, process_group=0
+                command,
+                cwd=ROOT,
+                env=self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=None if shown else file,
+                stderr=file,
+                process_group=0,  # the terminal's Ctrl-C reaches this program alone, which ends the others
             )
             while process.poll() is None:
                 if self.interrupts:
@@ -217,7 +223,7 @@ class Application:
         say("Starting ...")
         self.start_web()
         self.start_workers()
-        self.manage("demo", "--accounts", str(self.accounts))
+        self.manage("demo", "--accounts", str(self.accounts), shown=True)
         self.wait_until_healthy()
 
     # Running
@@ -286,7 +292,7 @@ def welcome(settings: Settings, accounts: list[dict[str, Any]]) -> str:
         rows += [(str(account["username"]), str(account["role"]), str(account["password"])) for account in accounts]
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         lines += ["  " + "   ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-        lines += ["", "Demo accounts; their passwords are new at every start."]
+        lines += ["", "Demo accounts; their passwords were made on this machine."]
     lines += [f"Data and logs: {settings.var}", "Ctrl-C stops everything.", ""]
     return "\n".join(lines)
 

@@ -35,7 +35,7 @@ class Limits:
     max_instruction: int = 4_000
     max_text: int = 10_000
     max_line: int = 500
-    max_json: int = 20_000
+    max_json: int = 100_000
 
 
 DEFAULT_LIMITS = Limits()

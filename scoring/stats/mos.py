@@ -35,7 +35,7 @@ class MosSettings:
     method: Method = "zscore"
     outliers: OutlierRule | None = None
     multiplier: float = rules.MULTIPLIER
-    floor_share: float = 0.5
+    floor_share: float = rules.FLOOR_SHARE
     rejection: RejectionRule = field(default_factory=RejectionRule)
     clip: bool = True
     confidence: float = 0.95

@@ -11,15 +11,15 @@ from scoring.stats.agreement import AgreementResult
 from scoring.stats.csvfile import Names
 from scoring.stats.grouped import Codes, Flags, counts
 from scoring.stats.mos import MosResult, MosSettings
-from scoring.stats.outliers import LITERAL_NEEDS, vacuous_units
+from scoring.stats.outliers import BT500_NEEDS, LITERAL_NEEDS, units_below
 
 SHOWN = 5
 
 OUTLIER_RULES = {
     "literal": "|r - mean| > {k:g} sample std over all ratings of the item",
-    "leave-one-out": "|r - mean| > {k:g} sample std of the item's other ratings, std at least {f:g} of the pooled one",
+    "leave-one-out": "|r - mean| > {k:g} sample std of the item's other ratings, floored at {f:g} pooled std",
     "pooled": "residual of the annotator's z-score from the item's mean z-score > {k:g} std of all residuals",
-    "bt500": "ITU-R BT.500 limits by kurtosis: mean ± 2 sample std, or ± sqrt(20) sample std",
+    "bt500": "ITU-R BT.500 limits by kurtosis: mean ± 2 population std, or ± sqrt(20)",
     "none": "no check",
 }
 REJECTIONS = {
@@ -114,12 +114,15 @@ def _of_design(result: MosResult) -> Iterator[str]:
 
 def _of_checks(result: MosResult) -> Iterator[str]:
     panel, rule = result.panel, result.settings.outlier_rule
-    if rule in ("literal", "bt500") and (few := vacuous_units(panel)):
-        what = "an outlier" if rule == "literal" else "a rating outside the limits"
+    if rule == "literal" and (few := units_below(panel, LITERAL_NEEDS)):
         yield (
-            f"the rule {rule} cannot find {what} among {LITERAL_NEEDS - 1} ratings or fewer: the largest possible "
-            f"|r - mean|/std of n ratings is (n - 1)/sqrt(n), 1.79 at n = 5; so {few} of {panel.units} scored items "
-            "were not checked at all"
+            "the rule literal cannot fire on 5 ratings or fewer: |r - mean| is at most (n - 1)/sqrt(n) sample std, 1.79 at "
+            f"n = 5; so {few} of {panel.units} scored items were not checked at all"
+        )
+    if rule == "bt500" and (few := units_below(panel, BT500_NEEDS)):
+        yield (
+            "the limits of BT.500 cannot be reached by 4 ratings or fewer: |r - mean| is at most sqrt(n - 1) std, 1.73 at "
+            f"n = 4; so {few} of {panel.units} scored items screened nobody"
         )
     if result.dropped:
         yield f"{result.dropped} of {panel.score.size} ratings were left out as outliers"
@@ -180,8 +183,8 @@ def agreement_warnings(result: AgreementResult) -> list[str]:
     block = found.icc.items * found.icc.annotators
     if block and 2 * block < found.scores:
         sentences.append(
-            f"ICC rests on {block} of {found.scores} scores ({found.icc.items} items by {found.icc.annotators} annotators); "
-            "alpha uses all of the shared ones"
+            f"ICC rests on {block} of {found.scores} scores ({found.icc.items} items by {found.icc.annotators} "
+            "annotators); alpha uses all of the shared ones"
         )
     if result.repeats:
         sentences.append(

@@ -2,7 +2,7 @@
 
 The rule as printed (|r - mean| > 2 std over the item's ratings; EditHF-1M, section 3.3) cannot fire on five ratings:
 the largest possible |r - mean|/std among n values is (n - 1)/sqrt(n) with the sample std, 1.79 at n = 5. Hence the
-others. All stds here are sample stds (n - 1). Rules return one flag per row of the panel.
+others. Stds are sample stds (n - 1), except in BT.500. Rules return one flag per row of the panel.
 """
 
 from __future__ import annotations
@@ -17,8 +17,13 @@ from scoring.stats.zscore import zscores
 
 MULTIPLIER = 2.0
 """Deviations of more than this many stds are outliers."""
+FLOOR_SHARE = 1.25
+"""Floor of the leave-one-out std, in pooled within-item stds. A rating's distance from the mean of n - 1 others has
+sqrt(n/(n - 1)) stds, 1.22 at n = 3; with a floor of 0.5 every honest annotator of a simulated study was rejected."""
 LITERAL_NEEDS = 6
-"""Fewest ratings of an item on which a deviation of 2 sample stds is possible at all: (n - 1)/sqrt(n) > 2."""
+"""Fewest ratings of an item on which a deviation of more than 2 sample stds is possible: (n - 1)/sqrt(n) > 2."""
+BT500_NEEDS = 5
+"""Fewest ratings on which a deviation of 2 population stds is possible: sqrt(n - 1) >= 2."""
 
 
 def literal(panel: Panel, multiplier: float = MULTIPLIER) -> Flags:
@@ -28,10 +33,10 @@ def literal(panel: Panel, multiplier: float = MULTIPLIER) -> Flags:
     return np.abs(deviation) > gather(limit, panel.unit)
 
 
-def leave_one_out(panel: Panel, multiplier: float = MULTIPLIER, floor_share: float = 0.5) -> Flags:
+def leave_one_out(panel: Panel, multiplier: float = MULTIPLIER, floor_share: float = FLOOR_SHARE) -> Flags:
     """Compare r with mean and std of the *other* ratings of its item; needs at least two others.
 
-    The std is floored at ``floor_share`` times the dimension's pooled within-item std: two others who happen to agree
+    The std is floored at ``floor_share`` times the dimension's pooled within-item std: a few others who happen to agree
     would otherwise condemn everyone else.
     """
     per_unit, deviation = moments(panel.unit, panel.score, panel.units)
@@ -80,11 +85,12 @@ class Bt500Counts:
     flags: Flags
 
 
-def bt500(panel: Panel, ddof: int = 1) -> Bt500Counts:
+def bt500(panel: Panel, ddof: int = 0) -> Bt500Counts:
     """Count ratings outside the limits of ITU-R BT.500 (observer screening).
 
     Limits are mean ± 2 std where the item's kurtosis m4/m2² lies in 2..4, else mean ± sqrt(20) std. An item with equal
-    ratings screens nobody. ``ddof=0`` gives the population std of one reference implementation.
+    ratings screens nobody. The std is sqrt(m2), that of the kurtosis; ``ddof=1`` takes the sample std instead, with
+    which nobody is rejected on the public panel where the reference rejects one person (docs/statistics.md).
     """
     per_unit, deviation = moments(panel.unit, panel.score, panel.units)
     fourth = sums(panel.unit, deviation**4, panel.units)
@@ -101,7 +107,6 @@ def bt500(panel: Panel, ddof: int = 1) -> Bt500Counts:
     )
 
 
-def vacuous_units(panel: Panel) -> int:
-    """Number of units with so few ratings that ``literal`` and ``bt500`` can flag none of them."""
-    n = np.bincount(panel.unit, minlength=panel.units)
-    return int(np.count_nonzero(n < LITERAL_NEEDS))
+def units_below(panel: Panel, needed: int) -> int:
+    """Number of units with fewer ratings than ``needed``."""
+    return int(np.count_nonzero(np.bincount(panel.unit, minlength=panel.units) < needed))

@@ -57,7 +57,7 @@ def chance(ratings: Counts, outliers: Counts, rate: float) -> Floats:
     """P(X >= outliers) for X binomial(ratings, rate): the one-sided p-value, 1 where there is no outlier."""
     p_value = np.ones(ratings.shape)
     some = outliers > 0
-    p_value[some] = bdtrc(outliers[some] - 1.0, ratings[some].astype(np.float64), rate)
+    p_value[some] = bdtrc(outliers[some] - 1.0, ratings[some], rate)
     return p_value
 
 

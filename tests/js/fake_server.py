@@ -89,7 +89,8 @@ def render(kind: str, value: dict[str, Any]) -> str:
 
 @dataclass
 class FakeServer:
-    """``failures``: what the next requests to the API meet: "500", "drop", "401", "sign-in" or "html".
+    """``failures``: what the next requests to the API meet: "500", "drop", "lost" (stored, but the answer is lost),
+    "401", "sign-in" or "html".
 
     ``refuse``: kind of event -> the sentence it is refused with. ``late``: submit as extra. ``pause``: the break.
     """
@@ -204,12 +205,16 @@ class Handler(BaseHTTPRequestHandler):
         with self.fake.lock:
             self.fake.requests.append(name)
             failure = self.fake.failures.popleft() if self.fake.failures else None
-            if failure:
+            if failure and failure != "lost":
                 self.fail(failure)
                 return
             self.fake.bodies.append(body)
             actions = {"next": self.fake.more, "events": self.fake.record, "back": self.fake.back}
-            self.json(200, actions[name](body))
+            answer = actions[name](body)
+            if failure == "lost":
+                self.fail("drop")
+            else:
+                self.json(200, answer)
 
     def fail(self, failure: str) -> None:
         if failure == "drop":

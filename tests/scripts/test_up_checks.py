@@ -75,6 +75,14 @@ def test_a_redis_that_does_not_answer(tmp_path: Path) -> None:
     assert "hidden" not in sentence
 
 
+def test_a_redis_that_wants_a_password(tmp_path: Path) -> None:
+    with servers.private_valkey() as url:
+        assert servers.redis_answers(url) == ""
+        address = url.rpartition("@")[2]
+        for wrong in (f"redis://{address}", f"redis://:wrong@{address}"):
+            assert "it wants another user name or password" in refusal(start(tmp_path, REDIS_URL=wrong))
+
+
 def test_an_address_that_is_no_redis(tmp_path: Path) -> None:
     assert "unset REDIS_URL" in refusal(start(tmp_path, REDIS_URL="http://127.0.0.1/"))
 

@@ -102,9 +102,9 @@ def _case_row(
             _mask(case["photograph"], case["region"], photograph).save(folder / row["mask"])
     row["params"] = _params(case.get("params", {}), photograph.size, cutouts)
     used = {case["photograph"], *_photographs_in(case.get("params", {}))}
-    credits = [entry for entry in attributions() if entry.name in used]
-    row["attribution"] = " ".join(entry.sentence for entry in credits)
-    row["licence"] = ", ".join(dict.fromkeys(entry.licence for entry in credits))
+    owners = [entry for entry in attributions() if entry.name in used]
+    row["attribution"] = " ".join(entry.sentence for entry in owners)
+    row["licence"] = ", ".join(dict.fromkeys(entry.licence for entry in owners))
     return row
 
 

@@ -1,8 +1,8 @@
 """Masks drawn as data: shapes in pixels of the original photograph, then refined on its colours and edges.
 
 A region is a table with ``shapes`` (a list of {polygon = [[x, y], ...]}, {ellipse = [left, top, right, bottom]} or
-{box = [left, top, right, bottom]}, each with ``minus = true`` to cut out), or with ``union`` or ``without`` naming other
-regions, and optional steps, done in this order:
+{box = [left, top, right, bottom]}, each with ``minus = true`` to cut out), or with ``union`` or ``without`` naming
+other regions, and optional steps, done in this order:
     near     [[colour, tolerance], ...]: keep pixels within that CIE L*a*b* distance of one of the colours
     far      the same, but drop those pixels
     snap     pixels: move the border to the strongest edge within that distance (watershed)
@@ -94,7 +94,8 @@ def _snapped(inside: Bools, pixels: NDArray[np.uint8], reach: float) -> Bools:
     markers = np.zeros(inside.shape, np.int32)
     markers[_depth(inside) > reach] = 1
     markers[_depth(~inside) > reach] = 2
-    return np.asarray(watershed(edges, markers) == 1)
+    basins = watershed(edges, markers)  # type: ignore[no-untyped-call]
+    return np.asarray(basins == 1)
 
 
 def _depth(inside: Bools) -> NDArray[np.float64]:

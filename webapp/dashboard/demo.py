@@ -8,22 +8,27 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import connections
 from django.utils.translation import gettext as _
 
+from annotation import queries
 from annotation.imports import Progress, import_path
 from annotation.library import ensure_editor
-from annotation.models import Candidate, Dataset, Editor, Study
+from annotation.models import Dataset, Editor, Study
 from annotation.protocols import PRESETS
 from annotation.studies import add_member, create_study
 from drawnworld.dataset import write_dataset
 from training.demo import photographs
 from training.generation import start_generation
+from training.gpu.classical_ops.variants import VARIANTS
 from webapp.accounts.models import Role, User
 from webapp.jobs import services as jobs
+from webapp.jobs.folder import JobError
 from webapp.jobs.models import Job, State
 from webapp.jobs.supervisor import supervise
 
@@ -56,7 +61,7 @@ def make_demo(say: Say) -> None:
         PHOTOGRAPHS,
         _("Demo: photographs"),
         _("Demo data. Real photographs, edited by classical programs, not by a model."),
-        lambda folder: photographs.build(folder),
+        photographs.build_folder,
         say,
     )
     _dataset(
@@ -72,9 +77,9 @@ def make_demo(say: Say) -> None:
             name=_("Classical: %(variant)s") % {"variant": variant},
             module="classical",
             settings={"variant": variant},
-            notice=about,
+            notice=_("Classical edit with masks and formulas; no model."),
         )
-        for variant, about in photographs.VARIANTS.items()
+        for variant in VARIANTS
     ]
     _candidates(photos, editors, say)
     _studies(photos)
@@ -96,17 +101,29 @@ def _dataset(slug: str, name: str, notice: str, build: Callable[[Path], Any], sa
 
 
 def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
-    """Run the generation job here and now: at the first start no worker is there yet, and the studies need images."""
-    if Candidate.objects.filter(case__dataset=dataset).exists():
+    """Run generation here and now, a job a core: at the first start no worker is there yet, and studies need images."""
+    if Study.objects.filter(dataset=dataset).exists():
         return
-    say(_("Editing the photographs …"))
-    job = start_generation(dataset=dataset, editors=editors, seeds=1, by=None)
+    say(_("Editing the photographs (about a minute) …"))
+    tasks = [task.slug for task, _count in queries.tasks_of(dataset)]
+    cores = min(len(tasks), os.cpu_count() or 1)
+    started = [
+        start_generation(dataset=dataset, editors=editors, seeds=1, by=None, tasks=tasks[core::cores])
+        for core in range(cores)
+    ]
+    with ThreadPoolExecutor(cores) as threads:
+        states = list(threads.map(_run_here, started))
+    if failed := [job.message for job in states if job.state != State.SUCCEEDED]:
+        raise JobError("\n".join(failed))
+
+
+def _run_here(job: Job) -> Job:
     claimed = jobs.claim(uid=str(job.uid), worker="demo")
     if claimed is not None:
         supervise(claimed)
-    job = Job.objects.get(pk=job.pk)
-    if job.state != State.SUCCEEDED:
-        raise RuntimeError(job.message)
+    job.refresh_from_db()
+    connections.close_all()
+    return job
 
 
 def _studies(dataset: Dataset) -> None:
@@ -136,7 +153,7 @@ def make_people(path: Path) -> list[dict[str, str]]:
             password = secrets.token_urlsafe(9)
             user.set_password(password)
             user.save()
-        rows.append({"username": username, "role": user.get_role_display(), "password": password})
+        rows.append({"username": username, "role": user.role, "password": password})
     path.parent.mkdir(parents=True, exist_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(rows, file, indent=1)

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import Any
 
 import redis
@@ -26,15 +27,12 @@ BEAT_SECONDS = 10.0  # a comment this often keeps proxies from closing a quiet s
 EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
 
 logger = logging.getLogger(__name__)
-_client: redis.Redis | None = None
 
 
+@cache
 def client() -> redis.Redis:
     """The process's Redis client (thread-safe, pooled)."""
-    global _client
-    if _client is None:
-        _client = redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, socket_timeout=5)
-    return _client
+    return redis.Redis.from_url(settings.REDIS_URL, decode_responses=True, socket_timeout=5)
 
 
 def publish(channel: str, event: str, data: dict[str, Any]) -> None:
@@ -46,7 +44,19 @@ def publish(channel: str, event: str, data: dict[str, Any]) -> None:
             pipe.expire(key, LIFE_SECONDS)
             pipe.execute()
     except redis.RedisError as error:
-        logger.warning("live event not sent on %s: %s", channel, error)
+        _say_once(error)
+
+
+@cache
+def _warned() -> set[str]:
+    return set()
+
+
+def _say_once(error: redis.RedisError) -> None:
+    """One line for each sort of trouble: a log full of the same sentence hides the others."""
+    if type(error).__name__ not in _warned():
+        _warned().add(type(error).__name__)
+        logger.warning("live events are not sent: %s", error)
 
 
 async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:

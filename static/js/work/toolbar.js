@@ -31,9 +31,10 @@ export class Toolbar {
     this.holdButton = holdButton(t("hold"), "Space", (on) => compare.hold(on));
     this.swapButton = holdButton(t("swap"), "S", (on) => compare.swap(on));
     this.wipeButton = toolButton(t("wipe"), "W", () => compare.act("wipe"));
-    this.differenceButton = toolButton(t("differenceButton"), "D", () => compare.act("difference"));
+    this.differenceButton = toolButton(t("differenceButton"), "D", () => this.#difference());
     this.zoomButton = toolButton("100 %", "Z", () => compare.act("zoom"), { "aria-label": t("zoom") });
     this.viewButton = toolButton(t("view"), "V", () => compare.act("view"));
+    this.viewButton.classList.add("view-button");
     this.zoomValue = this.zoomButton.firstChild;
     const minus = toolButton("−", null, () => compare.act("zoomOut"), { "aria-label": t("zoomOut") });
     const plus = toolButton("+", null, () => compare.act("zoomIn"), { "aria-label": t("zoomIn") });
@@ -47,6 +48,16 @@ export class Toolbar {
       h("span", { class: "segmented zoom" }, minus, this.zoomButton, plus),
       this.viewButton,
     );
+  }
+
+  /** Without a keyboard the second press is the deliberate one. */
+  #difference() {
+    const { compare } = this;
+    const off = !compare.differenceHere && !compare.deliberate;
+    if (off && this.asked !== compare.image) {
+      this.asked = compare.image;
+      compare.say(t("differenceAsk"));
+    } else compare.act(off ? "allowDifference" : "difference");
   }
 
   setPair(pair) {

@@ -133,7 +133,7 @@ BACKDROPS: dict[str, Backdrop] = {
 }
 
 
-def fractal(size: tuple[int, int], share: float, rng: np.random.Generator) -> Floats:
+def fractal(size: tuple[int, ...], share: float, rng: np.random.Generator) -> Floats:
     """Noise of unit deviation with structure from that share of the larger side down to pixels."""
     total = np.zeros(size)
     for octave in range(6):

@@ -50,7 +50,7 @@ def make_job(
 ) -> Job:
     if mask is None:
         exact = np.ones(picture.shape[:2], np.float32)
-        missed = floats(fractal((exact.shape[0], exact.shape[1]), 0.5, rng) > -0.75) if variant.rough else exact
+        missed = floats(fractal(picture.shape[:2], 0.5, rng) > -0.75) if variant.rough else exact
         return Job(picture, exact, missed, params, variant, rng)
     spoilt = grown(mask, variant.grow)
     if variant.rough:
@@ -137,7 +137,7 @@ def style(job: Job) -> Floats:
     force = max(job.variant.strength, 1.0) * job.rng.uniform(0.96, 1.04)
     drawn = STYLES[name](job.picture, force, job.rng)
     if not job.variant.finish:
-        drawn = blurred(drawn, 0.007 * max(drawn.shape[:2]))
+        drawn = blurred(drawn, 0.0045 * max(drawn.shape[:2]))
     return mixed(job.picture, drawn, job.mask * job.share)
 
 
@@ -156,10 +156,10 @@ NEED_MASK = ("remove", "swap", "color", "background", "bokeh")
 
 def spilled(picture: Floats, amount: float, rng: np.random.Generator) -> Floats:
     """Changes that nobody asked for: a colour cast, paler contrast, and the blocks of strong JPEG compression."""
-    cast = rng.choice(((1.1, 1.0, 0.8), (0.85, 0.98, 1.14), (0.88, 1.08, 0.88), (1.1, 0.9, 1.05)))
-    pale = 0.5 + (picture - 0.5) * (1 - 0.2 * amount)
+    cast = rng.choice(((1.05, 1.0, 0.88), (0.92, 0.99, 1.08), (0.94, 1.04, 0.94), (1.06, 0.95, 1.03)))
+    pale = 0.5 + (picture - 0.5) * (1 - 0.14 * amount)
     buffer = BytesIO()
-    to_image(floats(pale * (1 + amount * (cast - 1)))).save(buffer, format="JPEG", quality=round(40 - 26 * amount))
+    to_image(floats(pale * (1 + amount * (cast - 1)))).save(buffer, format="JPEG", quality=round(40 - 20 * amount))
     with Image.open(buffer) as compressed:
         return to_array(compressed.convert("RGB"))
 
@@ -167,6 +167,8 @@ def spilled(picture: Floats, amount: float, rng: np.random.Generator) -> Floats:
 def _without(job: Job) -> Floats:
     """The picture with the masked object gone."""
     hole = job.mask > TOUCHED
+    if job.variant.strength > 1:  # takes its surroundings along
+        hole = grown(job.mask, 0.18) > TOUCHED
     if not job.variant.finish:
         return fill_smooth(job.picture, hole)
     usable = None

@@ -23,7 +23,7 @@ def relight(picture: Floats, params: Mapping[str, Any], strength: float, rng: np
     colour = (colour / max(float(luma(colour)), 0.05)) ** np.float32(0.75 * strength)
     dark = float(params.get("dark", 0.6)) * min(strength, 1.4)
     near = _nearness(picture.shape[:2], params, rng)
-    gain = 1 - dark + (dark + 0.35 * strength) * near
+    gain = max(1 - dark, 0.04) + (dark + 0.35 * strength) * near
     relief = 1 + 0.5 * strength * _relief(picture, params)
     lit = to_linear(picture) * (gain * relief)[..., None] * colour
     return in_range(from_linear(_shoulder(floats(lit), strength)))

@@ -8,23 +8,26 @@ from scipy import ndimage
 
 from training.gpu.classical_ops.colour import Floats, floats, in_range
 
-LARGEST = 220.0  # pixels; a region's own size counts up to here
+LARGEST = 220.0  # pixels; thicker regions are not spoilt more
 
 
 def region_size(mask: Floats) -> float:
-    """The side in pixels of a square as large as the region, or as what it leaves out, whichever is smaller."""
-    inside = float(mask.sum())
-    return float(np.sqrt(min(inside, mask.size - inside))) if 0 < inside < mask.size else LARGEST
+    """How thick the region is, or what it leaves out, whichever is smaller: about the side of a square as thick."""
+    inside = mask > 0.5
+    part = inside if inside.sum() <= mask.size / 2 else ~inside
+    if not part.any() or part.all():
+        return LARGEST
+    return min(6 * float(ndimage.distance_transform_edt(part)[part].mean()), LARGEST)
 
 
 def feathered(mask: Floats, share: float) -> Floats:
     """Edges blurred over that share of the region's size, on both sides of the edge."""
-    return blurred(mask, share * min(region_size(mask), LARGEST))
+    return blurred(mask, share * region_size(mask))
 
 
 def grown(mask: Floats, share: float) -> Floats:
     """The region grown (or shrunk, below 0) by that share of its size."""
-    reach = share * min(region_size(mask), LARGEST)
+    reach = share * region_size(mask)
     if abs(reach) < 1:
         return mask
     inside = mask > 0.5
@@ -34,7 +37,7 @@ def grown(mask: Floats, share: float) -> Floats:
 
 def roughened(mask: Floats, share: float, rng: np.random.Generator) -> Floats:
     """The region as a hasty hand would cut it: shifted, with bays and bulges, hard edges."""
-    size = min(region_size(mask), LARGEST)
+    size = region_size(mask)
     shift = rng.choice((-1, 1), 2) * rng.uniform(0.35, 0.7, 2) * share * size
     shifted = ndimage.shift(mask, shift, order=1, mode="nearest")
     noise = blurred(rng.standard_normal(mask.shape).astype(np.float32), share * size)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse.linalg import splu
 
-from training.gpu.classical_ops.colour import Floats
+from training.gpu.classical_ops.colour import Floats, floats
 
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
@@ -25,6 +25,7 @@ PATCH = 7  # pixels a side
 HALF = PATCH // 2
 COMPONENTS = 24
 COARSEST = 40  # pixels: the pyramid stops before the shorter side of the window falls below
+GRAIN = 0.7  # pixels; how narrow the last mixture is
 FEWEST = 50  # patches to copy from; with fewer the fill is smooth
 RIM_BLUR = 4.0  # pixels; how far tone differences along the rim are averaged
 MOST_SHIFT = 0.1  # a larger difference at the rim is another object, not another tone
@@ -39,6 +40,16 @@ class Level:
     known: Floats
     hole: Bools
     usable: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What can be copied: patch centres (n, 2), each pixel's place among them or -1, and their features (n, c)."""
+
+    centres: Ints
+    number: Ints
+    features: Floats
+    basis: Floats
 
 
 def fill_patches(picture: Floats, hole: Bools, rng: np.random.Generator, *, usable: Bools | None = None) -> Floats:
@@ -105,14 +116,15 @@ def _fill(finest: Level, rng: np.random.Generator) -> Floats:
         level = levels[depth]
         if current.shape != level.known.shape:
             current = np.where(level.hole[..., None], _doubled(current, level.hole.shape), level.known)
-        centres = _centres(level.usable)
-        if len(centres) < FEWEST:
+        sources = _sources(level)
+        if len(sources.centres) < FEWEST:
             continue
         targets = np.argwhere(ndimage.binary_dilation(level.hole, iterations=HALF))
-        found = _start(found, targets, centres, level.hole.shape, rng)
-        for _ in range(2 if depth == 0 else 5):
-            at_targets, cost = _search(level, current, targets, found, rng)
-            voted = _vote(level, current, targets, at_targets, cost)
+        found = _start(found, targets, sources.centres, level.hole.shape, rng)
+        for turn in range(rounds := 2 if depth == 0 else 5):
+            at_targets, cost = _search(sources, current, targets, found, rng)
+            last = depth == 0 and turn == rounds - 1
+            voted = _vote(level, current, (targets, at_targets, cost), GRAIN if last else HALF)
             current = np.where(level.hole[..., None], voted, level.known)
             found = _spread(at_targets, targets, level.hole.shape)
     return fill_smooth(finest.known, finest.hole) if found is None else _without_seam(finest, voted)
@@ -121,10 +133,11 @@ def _fill(finest: Level, rng: np.random.Generator) -> Floats:
 def _without_seam(level: Level, voted: Floats) -> Floats:
     """The fill, shifted smoothly so that its tone meets the rim: the patches also say what the rim should look like,
     and how far they are wrong there is spread over the hole."""
-    rim = (ndimage.binary_dilation(level.hole, iterations=HALF) & ~level.hole).astype(np.float32)
-    error = np.clip(level.known - voted, -MOST_SHIFT, MOST_SHIFT) * rim[..., None]
-    weight = ndimage.gaussian_filter(rim, RIM_BLUR)[..., None]
-    smooth = ndimage.gaussian_filter(error, (RIM_BLUR, RIM_BLUR, 0)) / np.maximum(weight, 1e-6)
+    error = level.known - voted
+    rim = ndimage.binary_dilation(level.hole, iterations=HALF) & ~level.hole
+    counted = floats(rim & (abs(error).max(axis=-1) < MOST_SHIFT))
+    weight = ndimage.gaussian_filter(counted, RIM_BLUR)[..., None]
+    smooth = ndimage.gaussian_filter(error * counted[..., None], (RIM_BLUR, RIM_BLUR, 0)) / (weight + 0.01)
     shift = fill_smooth(smooth.astype(np.float32), level.hole)
     return (voted + shift).astype(np.float32)
 
@@ -152,11 +165,18 @@ def _doubled(small: Floats, shape: tuple[int, ...]) -> Floats:
     return doubled
 
 
-def _centres(usable: Bools) -> Ints:
-    """Where a whole patch can be copied from, (n, 2)."""
-    whole = ndimage.binary_erosion(usable, np.ones((PATCH, PATCH), np.bool_))
+def _sources(level: Level) -> Sources:
+    whole = ndimage.binary_erosion(level.usable, np.ones((PATCH, PATCH), np.bool_))
     whole[:HALF] = whole[-HALF:] = whole[:, :HALF] = whole[:, -HALF:] = False
-    return np.argwhere(whole)
+    centres = np.argwhere(whole)
+    number = np.full(whole.shape, -1, np.intp)
+    number[whole] = np.arange(len(centres))
+    view = _patches(level.known)
+    some = centres[:: max(1, len(centres) // 4000)]
+    sample = view[some[:, 0], some[:, 1]].reshape(len(some), -1)
+    _, vectors = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
+    basis = vectors[:, -COMPONENTS:].astype(np.float32)
+    return Sources(centres, number, _features(view, centres, basis), basis)
 
 
 def _start(coarse: Ints | None, targets: Ints, centres: Ints, shape: tuple[int, ...], rng: np.random.Generator) -> Ints:
@@ -173,29 +193,27 @@ def _start(coarse: Ints | None, targets: Ints, centres: Ints, shape: tuple[int, 
     return found
 
 
-def _features(picture: Floats, at: Ints, basis: Floats | None = None) -> tuple[Floats, Floats]:
-    """Principal components of the patches at those places, (n, COMPONENTS), and the basis."""
+def _patches(picture: Floats) -> Floats:
+    """A view of the patch around each pixel, (h, w, channels, PATCH, PATCH)."""
     padded = np.pad(picture, ((HALF, HALF), (HALF, HALF), (0, 0)), mode="reflect")
-    view = np.lib.stride_tricks.sliding_window_view(padded, (PATCH, PATCH), axis=(0, 1))
-    if basis is None:
-        some = at[:: max(1, len(at) // 4000)]
-        sample = view[some[:, 0], some[:, 1]].reshape(len(some), -1)
-        _, vectors = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
-        basis = vectors[:, -COMPONENTS:].astype(np.float32)
+    return np.lib.stride_tricks.sliding_window_view(padded, (PATCH, PATCH), axis=(0, 1))
+
+
+def _features(view: Floats, at: Ints, basis: Floats) -> Floats:
+    """Principal components of the patches at those places, (n, COMPONENTS)."""
     result = np.empty((len(at), COMPONENTS), np.float32)
     for start in range(0, len(at), 20_000):  # in slices: all patches at once would take 147 floats a pixel
         some = at[start : start + 20_000]
         result[start : start + 20_000] = view[some[:, 0], some[:, 1]].reshape(len(some), -1) @ basis
-    return result, basis
+    return result
 
 
-def _search(level: Level, current: Floats, targets: Ints, found: Ints, rng: np.random.Generator) -> tuple[Ints, Floats]:
+def _search(
+    sources: Sources, current: Floats, targets: Ints, found: Ints, rng: np.random.Generator
+) -> tuple[Ints, Floats]:
     """PatchMatch: the best place to copy from for each target, (n, 2), and the squared patch distance, (n,)."""
-    shape, centres = level.hole.shape, _centres(level.usable)
-    known, basis = _features(current, centres)
-    wanted, _ = _features(current, targets, basis)
-    rank = np.full(shape, -1, np.intp)
-    rank[centres[:, 0], centres[:, 1]] = np.arange(len(centres))
+    shape, centres = sources.number.shape, sources.centres
+    wanted = _features(_patches(current), targets, sources.basis)
     limit = np.array(shape) - 1
     best = found[targets[:, 0], targets[:, 1]]
     cost = np.full(len(targets), np.inf, np.float32)
@@ -203,8 +221,8 @@ def _search(level: Level, current: Floats, targets: Ints, found: Ints, rng: np.r
 
     def consider(places: Ints) -> None:
         places = np.clip(places, 0, limit)
-        row = rank[places[:, 0], places[:, 1]]
-        difference = known[np.maximum(row, 0)] - wanted
+        row = sources.number[places[:, 0], places[:, 1]]
+        difference = sources.features[np.maximum(row, 0)] - wanted
         new = np.einsum("nc,nc->n", difference, difference) + nearness * np.hypot(*(places - targets).T)
         better = (row >= 0) & (new < cost)
         best[better], cost[better] = places[better], new[better]
@@ -230,9 +248,10 @@ def _spread(values: Ints, targets: Ints, shape: tuple[int, ...]) -> Ints:
     return field
 
 
-def _vote(level: Level, current: Floats, targets: Ints, found: Ints, cost: Floats) -> Floats:
+def _vote(level: Level, current: Floats, matches: tuple[Ints, Ints, Floats], reach: float) -> Floats:
     """Each pixel of the hole and its rim: the mean of what the patches that cover it propose, better matches weighing
-    more."""
+    more, and patches centred near the pixel: the smaller ``reach`` (pixels), the more grain is kept."""
+    targets, found, cost = matches
     height, width = level.hole.shape
     scale = float(np.percentile(cost, 50)) + 1e-5
     weight = np.exp(-cost / (2 * scale)).astype(np.float32) + np.float32(1e-4)
@@ -240,9 +259,10 @@ def _vote(level: Level, current: Floats, targets: Ints, found: Ints, cost: Float
     mixed = np.zeros((*total.shape, 3), np.float32)
     for row in range(-HALF, HALF + 1):
         for column in range(-HALF, HALF + 1):
+            near = np.float32(np.exp(-(row**2 + column**2) / (2 * reach**2)))
             y, x = targets[:, 0] + row + HALF, targets[:, 1] + column + HALF
-            total[y, x] += weight  # a shift maps different targets to different pixels: no index comes twice
-            mixed[y, x] += weight[:, None] * current[found[:, 0] + row, found[:, 1] + column]
+            total[y, x] += near * weight  # a shift maps different targets to different pixels: no index comes twice
+            mixed[y, x] += near * weight[:, None] * current[found[:, 0] + row, found[:, 1] + column]
     total, mixed = total[HALF:-HALF, HALF:-HALF], mixed[HALF:-HALF, HALF:-HALF]
     voted = mixed / np.maximum(total, 1e-6)[..., None]
     return voted.astype(np.float32)

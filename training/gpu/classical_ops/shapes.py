@@ -162,8 +162,8 @@ def star(x: Floats, y: Floats, colour: Floats, rng: np.random.Generator) -> list
 
 
 def sunglasses(x: Floats, y: Floats, colour: Floats, rng: np.random.Generator) -> list[Layer]:
-    lens = (np.abs((abs(x) - 0.53) / 0.44) ** 2.6 + np.abs(y / 0.86) ** 2.6) ** (1 / 2.6)
-    bridge = (abs(y + 0.25 + 0.5 * x**2 * 4) < 0.13) & (abs(x) < 0.14)
+    lens = (np.abs((abs(x) - 0.53) / 0.44) ** 2.6 + np.abs(y / 0.6) ** 2.6) ** (1 / 2.6)
+    bridge = (abs(y + 0.18 + 1.4 * x**2) < 0.09) & (abs(x) < 0.14)
     sheen = 0.16 * np.clip(1 - abs(x * 1.2 + y * 0.4 + 0.2 - np.sign(x) * 0.55) * 3, 0, 1)
     glass = _flat(x, DARK * 0.9) + 0.1 * np.clip(-y, 0, 1)[..., None] + sheen[..., None]
     rim = colour * (1.05 - 0.3 * y)[..., None]

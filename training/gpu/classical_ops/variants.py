@@ -24,7 +24,7 @@ VARIANTS = {
     "careful": Variant("exact mask, texture, shadows"),
     "soft": Variant("smeared: blurred mask, no texture, no shadow", feather=0.09, finish=False),
     "rough": Variant("ragged mask with hard edges, no shadow", rough=0.13),
-    "overdone": Variant("exaggerated, and beyond the mask", strength=1.9, grow=0.12),
+    "overdone": Variant("exaggerated, and beyond the mask", strength=1.9, grow=0.06),
     "leaky": Variant("well done, but the rest of the picture changed too", spill=1.0),
     "timid": Variant("done by less than half", strength=0.38),
 }

@@ -1,0 +1,140 @@
+"""Every address × every role: who gets in, who is sent to sign in, who is told that there is nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from tests import make
+from webapp.accounts import services as accounts
+from webapp.jobs import services as jobs
+
+OK, LOGIN, NO, GONE, BAD, METHOD, UNSIGNED = 200, 302, 403, 404, 400, 405, 401
+
+# name: (method, arguments, anonymous, mallory, carol, bob, alice). mallory is a signed-in annotator of nothing;
+# carol is a member of the study; bob is an engineer who owns nothing here; alice is the admin.
+RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
+    "health": ("get", "", OK, OK, OK, OK, OK),
+    "home": ("get", "", LOGIN, LOGIN, LOGIN, LOGIN, LOGIN),
+    "overview": ("get", "", LOGIN, NO, NO, OK, OK),
+    "metrics": ("get", "", GONE, GONE, GONE, GONE, GONE),
+    "people": ("get", "", LOGIN, NO, NO, NO, OK),
+    "change_person": ("post", "user", LOGIN, NO, NO, NO, LOGIN),
+    "withdraw_invitation": ("post", "invitation", LOGIN, NO, NO, NO, LOGIN),
+    "accept_invitation": ("get", "token", OK, OK, OK, OK, OK),
+    "jobs": ("get", "", LOGIN, NO, NO, OK, OK),
+    "job": ("get", "job", LOGIN, NO, NO, OK, OK),
+    "job_status": ("get", "job", LOGIN, NO, NO, OK, OK),
+    "job_part": ("get", "job", LOGIN, NO, NO, 204, 204),
+    "job_cancel": ("post", "job", LOGIN, NO, NO, NO, LOGIN),
+    "job_resume": ("post", "job", LOGIN, NO, NO, NO, LOGIN),
+    "job_clone": ("post", "job", LOGIN, NO, NO, LOGIN, LOGIN),
+    "work": ("get", "", LOGIN, OK, OK, OK, OK),
+    "workplace": ("get", "study", LOGIN, GONE, OK, GONE, GONE),
+    "work_next": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
+    "work_events": ("json", "study", UNSIGNED, GONE, BAD, GONE, GONE),
+    "work_back": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
+    "work_image": ("get", "assignment", LOGIN, GONE, OK, GONE, GONE),
+    "datasets": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_import": ("get", "", LOGIN, NO, NO, OK, OK),
+    "dataset": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "import_into": ("get", "dataset", LOGIN, NO, NO, NO, OK),
+    "case": ("get", "case", LOGIN, NO, NO, OK, OK),
+    "image": ("get", "image", LOGIN, NO, NO, OK, OK),
+    "attribution": ("get", "", LOGIN, OK, OK, OK, OK),
+    "studies": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_study": ("get", "", LOGIN, NO, NO, OK, OK),
+    "study": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_figures": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_state": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
+    "study_members": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_remove_member": ("post", "member", LOGIN, NO, NO, NO, LOGIN),
+    "study_ask_more": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
+    "study_export": ("post", "study", LOGIN, NO, NO, LOGIN, LOGIN),
+    "exports": ("get", "", LOGIN, NO, NO, OK, OK),
+    "export_file": ("get", "job", LOGIN, NO, NO, GONE, GONE),
+    "generate": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "job_live": ("get", "job", GONE, GONE, GONE, OK, OK),
+    "study_live": ("get", "study", GONE, GONE, GONE, OK, OK),
+}
+PEOPLE = ("nobody", "mallory", "carol", "bob", "alice")
+
+
+@pytest.fixture
+def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> dict[str, list[Any]]:
+    from annotation import leases
+    from annotation.models import Member
+
+    data = make.dataset(tmp_path, cases=1, editors=2, owner=alice)
+    study = make.study(data, "mos", (carol,), owner=alice)
+    assignment = leases.lease_one(Member.objects.get(), turn=0)
+    case = data.cases.get()
+    job = jobs.start(kind="import", title="t", config={"slug": data.slug, "path": "", "name": ""}, by=alice)
+    invitation, token = accounts.invite(by=alice, role="annotator")
+    assert assignment is not None
+    return {
+        "": [],
+        "user": [mallory.pk],
+        "invitation": [invitation.uid],
+        "token": [token],
+        "job": [job.uid],
+        "study": [study.uid],
+        "member": [study.uid, carol.pk],
+        "assignment": [assignment.uid, "A"],
+        "dataset": [data.uid],
+        "case": [case.uid],
+        "image": [case.source.uid],
+    }
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+@pytest.mark.parametrize("name", RULES)
+def test_rule(name: str, who: str, things: dict[str, list[Any]], request: pytest.FixtureRequest) -> None:
+    method, about, *expected = RULES[name]
+    client = Client()
+    if who != "nobody":
+        client.force_login(request.getfixturevalue(who))
+    url = reverse(name, args=things[about])
+    if method == "json":
+        response = client.post(url, {"have": []}, content_type="application/json")
+    else:
+        response = getattr(client, method)(url)
+    assert response.status_code == expected[PEOPLE.index(who)], response.content[:300]
+    if expected[PEOPLE.index(who)] == LOGIN and who == "nobody" and not response.get("Location", "").startswith("/accounts/login/"):
+        pytest.fail("an anonymous person was sent elsewhere than to the sign-in page")
+
+
+def test_every_address_has_a_rule() -> None:
+    ours = {
+        pattern.name
+        for resolver in get_resolver().url_patterns
+        for pattern in (resolver.url_patterns if isinstance(resolver, URLResolver) else [resolver])
+        if isinstance(pattern, URLPattern) and "allauth" not in getattr(pattern.callback, "__module__", "allauth")
+        and pattern.name
+    }
+    assert ours == set(RULES)
+
+
+@pytest.mark.parametrize("name", [name for name, rule in RULES.items() if rule[0] != "get"])
+def test_changes_are_not_made_by_get(name: str, things: dict[str, list[Any]], request: pytest.FixtureRequest) -> None:
+    """A link or an image cannot change anything: GET is refused, or shows the form's page."""
+    client = Client()
+    client.force_login(request.getfixturevalue("carol" if RULES[name][0] == "json" else "alice"))
+    assert client.get(reverse(name, args=things[RULES[name][1]])).status_code == METHOD
+
+
+@pytest.mark.parametrize("name", ["study_state", "people", "work_events"])
+def test_a_forged_form_is_refused(name: str, things: dict[str, list[Any]], alice: Any, carol: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(carol if name == "work_events" else alice)
+    assert client.post(reverse(name, args=things[RULES[name][1]]), {"state": "closed"}).status_code == NO
+
+
+def test_headers_forbid_scripts_from_elsewhere(client: Client, db: None) -> None:
+    response = client.get(reverse("account_login"))
+    assert "default-src 'self'" in response["Content-Security-Policy"]
+    assert "unsafe" not in response["Content-Security-Policy"]
+    assert response["X-Frame-Options"] == "DENY"
+    assert response["X-Content-Type-Options"] == "nosniff"
