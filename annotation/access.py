@@ -16,8 +16,10 @@ Owned = TypeVar("Owned", Dataset, Study)
 
 def member_of(request: HttpRequest, study_uid: UUID) -> Member:
     """This person's membership of a study; 404 for everybody else, whatever their role: only members judge."""
-    members = Member.objects.select_related("study__dataset", "user")
-    return get_object_or_404(members, study__uid=study_uid, user=user_of(request))
+    members = Member.objects.select_related("study")
+    member = get_object_or_404(members, study__uid=study_uid, user=user_of(request))
+    member.user = user_of(request)
+    return member
 
 
 def assignment_of(request: HttpRequest, uid: UUID) -> Assignment:

@@ -1,10 +1,11 @@
 """Lending units to annotators. A lease lasts 20 minutes and every action renews it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation import assign
@@ -18,29 +19,30 @@ EXPIRED_AT_ONCE = 200
 LEASED, EXPIRED, DONE = Assignment.State.LEASED, Assignment.State.EXPIRED, Assignment.State.DONE
 
 
-def unfinished(member: Member) -> tuple[list[Assignment], list[Assignment]]:
-    """This annotator's leases, and those that they lost to the clock; oldest first.
+def mine(member: Member, uids: Iterable[str] = ()) -> list[Assignment]:
+    """This annotator's unfinished assignments in the study, and those with the given UIDs; oldest first.
 
     A lease that ran over its time stays theirs until somebody else needs the unit.
     """
-    mine = Assignment.objects.filter(study=member.study, annotator=member.user, state__in=[LEASED, EXPIRED])
-    rows = list(mine.select_related("unit").order_by("id"))
-    return [row for row in rows if row.state == LEASED], [row for row in rows if row.state == EXPIRED]
+    wanted = Q(state__in=[LEASED, EXPIRED]) | Q(uid__in=list(uids))
+    found = Assignment.objects.filter(wanted, study=member.study, annotator=member.user)
+    return list(found.select_related("unit").order_by("id"))
 
 
-def hold(member: Member, leased: list[Assignment], *, want: int, have: list[str], turn: int) -> list[Assignment]:
+def fill(member: Member, leased: list[Assignment], *, want: int, have: list[str], turn: int) -> list[Assignment]:
     """Assignments that fill the page up to ``want``: leases that it does not have yet, then new ones.
 
+    A page that still holds more than half of that gets none: several at once cost little more than one.
     ``leased`` gets the new ones too. ``turn`` counts this annotator's items so far; it seeds the choice.
     """
     on_page = sum(str(assignment.uid) in have for assignment in leased)
-    given = [assignment for assignment in leased if str(assignment.uid) not in have][: max(0, want - on_page)]
-    while on_page + len(given) < want:
-        assignment = lease_one(member, turn=turn + len(given))
-        if assignment is None:
-            break
-        given.append(assignment)
-        leased.append(assignment)
+    if on_page > want // 2:
+        return []
+    given = [assignment for assignment in leased if str(assignment.uid) not in have][: want - on_page]
+    if missing := want - on_page - len(given):
+        new = lease(member, count=missing, turn=turn)
+        leased += new
+        given += new
     return given
 
 
@@ -81,18 +83,19 @@ def take_place(unit_id: int) -> bool:
 
 
 @transaction.atomic
-def lease_one(member: Member, *, turn: int) -> Assignment | None:
-    """Lease one more unit to this annotator: the rest of their group, or a new one. None: there is none.
+def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
+    """Lease up to ``count`` more units to this annotator: the rest of their group first, then new ones.
 
     Leases of others that ran out are taken back only when open units run short: until then they harm nobody.
     """
     now = timezone.now()
     if connection.features.has_select_for_update:
         Member.objects.select_for_update().get(pk=member.pk)  # two pages of one annotator take turns
-    assignment = _go_on_with_group(member, now) or _lease_new(member, now, turn)
-    if assignment is None and expire(member.study, now):
-        assignment = _lease_new(member, now, turn)
-    return assignment
+    units = _take_rest_of_group(member, count)
+    units += _take_new(member, count - len(units), turn)
+    if len(units) < count and expire(member.study, now):
+        units += _take_new(member, count - len(units), turn)
+    return _assign(member, units, now)
 
 
 def _open_units(member: Member) -> QuerySet[Unit]:
@@ -101,56 +104,72 @@ def _open_units(member: Member) -> QuerySet[Unit]:
     return Unit.objects.filter(study=member.study, taken__lt=F("target")).exclude(Exists(had))
 
 
-def _go_on_with_group(member: Member, now: datetime) -> Assignment | None:
+def _take_rest_of_group(member: Member, count: int) -> list[Unit]:
     """The other dimensions of the group that the annotator had last, while they remember it."""
     study = member.study
     if study.protocol.kind != RANKING:
-        return None
+        return []
     last = Assignment.objects.filter(study=study, annotator=member.user).order_by("-id").values("unit__item")[:1]
-    return _lease_among(list(_open_units(member).filter(item__in=last)), member, now)
+    return _take_among(list(_open_units(member).filter(item__in=last)), member, count)
 
 
-def _lease_new(member: Member, now: datetime, turn: int) -> Assignment | None:
-    study = member.study
-    seed = (study.seed, member.user_id, turn)
-    start = assign.seeded("window", *seed).random()
+def _take_new(member: Member, count: int, turn: int) -> list[Unit]:
+    """Places in units of items that are new to the annotator, chosen from a random window."""
+    window = _window(member, turn) if count else []
+    if not window:
+        return []
+    editors, seen = _editors_of([unit.item_id for unit in window]), _seen_editors(member)
+    taken: list[Unit] = []
+    while window and len(taken) < count:
+        offers = [assign.Offer(unit.pk, unit.taken, editors[unit.item_id]) for unit in window]
+        chosen = assign.choose(offers, seen, member.study.seed, member.user_id, turn, len(taken))
+        item = next(unit.item_id for unit in window if unit.pk == chosen.unit)
+        together = [unit for unit in window if unit.item_id == item]
+        if member.study.protocol.kind == RANKING:  # all dimensions, in the annotator's own order
+            together = list(_open_units(member).filter(item=item))
+        taken += _take_among(together, member, count - len(taken))
+        seen.update(chosen.editors)
+        window = [unit for unit in window if unit.item_id != item]
+    return taken
+
+
+def _window(member: Member, turn: int) -> list[Unit]:
+    """Some open units from a random place on, around the end of the circle if need be."""
+    start = assign.seeded("window", member.study.seed, member.user_id, turn).random()
     units = _open_units(member).order_by("shuffle")
     window = list(units.filter(shuffle__gte=start)[: assign.WINDOW])
     if len(window) < assign.WINDOW:
         window += units.filter(shuffle__lt=start)[: assign.WINDOW - len(window)]
-    editors = _editors_of([unit.item_id for unit in window])
-    seen = _seen_editors(member) if window else Counter()
-    while window:
-        offers = [assign.Offer(unit.pk, unit.taken, editors[unit.item_id]) for unit in window]
-        chosen = assign.choose(offers, seen, *seed)
-        item = next(unit.item_id for unit in window if unit.pk == chosen.unit)
-        together = [unit for unit in window if unit.item_id == item]
-        if study.protocol.kind == RANKING:  # the group's first pass goes by this annotator's own order of dimensions
-            together = list(_open_units(member).filter(item=item))
-        leased = _lease_among(together, member, now)
-        if leased:
-            return leased
-        window = [unit for unit in window if unit.item_id != item]
-    return None
+    return window
 
 
-def _lease_among(units: list[Unit], member: Member, now: datetime) -> Assignment | None:
-    """Lease one of an item's open units, in the annotator's own order of the dimensions."""
+def _take_among(units: list[Unit], member: Member, count: int) -> list[Unit]:
+    """Places in up to ``count`` of an item's open units, in the annotator's own order of the dimensions."""
     order = assign.dimension_order(member.study.protocol.unit_dimensions, member.position)
+    taken: list[Unit] = []
     for unit in sorted(units, key=lambda unit: (unit.round, order.index(unit.dimension))):
-        if take_place(unit.pk):
-            return _assign(unit, member, now)
-    return None
+        if len(taken) < count and take_place(unit.pk):
+            taken.append(unit)
+    return taken
 
 
-def _assign(unit: Unit, member: Member, now: datetime) -> Assignment:
-    keys = sorted(ItemCandidate.objects.filter(item=unit.item_id).values_list("candidate_id", flat=True))
-    return Assignment.objects.create(
-        study=member.study,
-        unit=unit,
-        annotator=member.user,
-        order=assign.shuffled(keys, member.study.seed, member.user_id, unit.pk),
-        leased_until=now + LEASE,
+def _assign(member: Member, units: list[Unit], now: datetime) -> list[Assignment]:
+    if not units:
+        return []
+    groups: dict[int, list[int]] = defaultdict(list)
+    entries = ItemCandidate.objects.filter(item__in=[unit.item_id for unit in units])
+    for item, candidate in entries.order_by("candidate_id").values_list("item_id", "candidate_id"):
+        groups[item].append(candidate)
+    seed = (member.study.seed, member.user_id)
+    return Assignment.objects.bulk_create(
+        Assignment(
+            study=member.study,
+            unit=unit,
+            annotator=member.user,
+            order=assign.shuffled(groups[unit.item_id], *seed, unit.pk),
+            leased_until=now + LEASE,
+        )
+        for unit in units
     )
 
 

@@ -47,20 +47,22 @@ def _dimension(dimension: Dimension) -> dict[str, Any]:
     }
 
 
-def more_work(member: Member, *, want: int, have: list[str]) -> dict[str, Any]:
-    """Assignments to fill the page up, with the progress, a break that is due, or why there is nothing more."""
+def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[str]) -> dict[str, Any]:
+    """Assignments to fill the page up, with the progress, a break that is due, or why there is nothing more.
+
+    ``mine``: the annotator's assignments, see ``leases.mine``.
+    """
     pause, sentence = sessions.break_of(member), None
     done, today = sessions.counts_of(member)
-    leased, lost = leases.unfinished(member)
+    leased = [assignment for assignment in mine if assignment.state == leases.LEASED]
     given: list[Assignment] = []
     leases.renew(leased, timezone.now())
     if member.study.state != StudyState.OPEN:
-        sentence = _("This study is %(state)s. What you sent is stored.") % {
-            "state": member.study.get_state_display().lower()
-        }
+        state = member.study.get_state_display().lower()
+        sentence = _("This study is %(state)s. What you sent is stored.") % {"state": state}
     elif pause is None:
-        leased += leases.revive(lost)
-        given = leases.hold(member, leased, want=want, have=have, turn=done + len(leased))
+        leased += leases.revive([assignment for assignment in mine if assignment.state == leases.EXPIRED])
+        given = leases.fill(member, leased, want=want, have=have, turn=done + len(leased))
         if not leased:
             sentence = _("There is nothing more for you to judge in this study at the moment. Thank you.")
     return {
@@ -75,12 +77,15 @@ def assignment_values(assignments: list[Assignment], member: Member) -> list[dic
     """Assignments as the page gets them, with the events that were saved before: three queries for all of them."""
     if not assignments:
         return []
-    items = Item.objects.filter(pk__in=[a.unit.item_id for a in assignments]).select_related("case__source", "case__task")
+    items = Item.objects.filter(pk__in=[a.unit.item_id for a in assignments]).select_related(
+        "case__source", "case__task"
+    )
     cases = {item.pk: item.case for item in items}
     keys = {key for assignment in assignments for key in assignment.order}
     images = {row.pk: row.image for row in Candidate.objects.filter(pk__in=keys).select_related("image")}
     events: dict[int, list[Event]] = defaultdict(list)
-    for event in Event.objects.filter(assignment__in=assignments).order_by("seq", "id"):
+    begun = [row for row in assignments if row.opened_at or row.state == leases.DONE]
+    for event in Event.objects.filter(assignment__in=begun).order_by("seq", "id") if begun else ():
         events[event.assignment_id].append(event)
     return [_value(a, member, cases[a.unit.item_id], images, events[a.pk]) for a in assignments]
 

@@ -38,6 +38,7 @@ class Outcome:
     saved: list[str] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     submitted: dict[str, str] = field(default_factory=dict)
+    assignments: list[Assignment] = field(default_factory=list)  # the annotator's, as they are afterwards
 
     def refuse(self, key: str, error: str) -> None:
         self.refused.append({"key": key, "error": error})
@@ -73,41 +74,47 @@ def is_uuid(text: str) -> bool:
     return True
 
 
-@transaction.atomic
 def record(*, member: Member, events: list[Incoming]) -> Outcome:
     """Store new events in order and apply what they submit. All of the batch or, on an error of ours, none of it."""
-    now, outcome = timezone.now(), Outcome()
-    assignments = _assignments(member, events)
-    known = _known(list(assignments.values()), events)
+    outcome = Outcome()
+    outcome.assignments = leases.mine(member, {event.assignment for event in events if not event.problem})
+    mine = {str(assignment.uid): assignment for assignment in outcome.assignments}
+    known = _known(mine, events)
+    with transaction.atomic():
+        _record(member, events, mine, known, outcome)
+    return outcome
+
+
+def _record(
+    member: Member, events: list[Incoming], mine: dict[str, Assignment], known: set[str], outcome: Outcome
+) -> None:
+    now = timezone.now()
     fresh: list[Event] = []
     for event in events:
-        assignment = assignments.get(event.assignment)
+        assignment = mine.get(event.assignment)
         if event.problem or assignment is None:
             outcome.refuse(event.key, event.problem or _("This item is not one of yours."))
         elif event.key in known:
             outcome.saved.append(event.key)
-            if event.kind == "submit":
-                outcome.submitted[event.assignment] = _standing(assignment)
+            outcome.submitted[event.assignment] = _standing(assignment)
         elif _apply(member, assignment, event, now, outcome):
-            known.add(event.key)
             fresh.append(_row(assignment, event))
-    Event.objects.bulk_create(fresh)
-    opened = [assignment for assignment in assignments.values() if assignment.opened_at == now]
-    Assignment.objects.filter(pk__in=[a.pk for a in opened if a.state != leases.DONE]).update(opened_at=now)
+    if fresh:
+        Event.objects.bulk_create(fresh, ignore_conflicts=True)  # an event that is sent twice is one
+    opened = [assignment.pk for assignment in mine.values() if assignment.opened_at == now]
+    if opened:
+        Assignment.objects.filter(pk__in=opened).update(opened_at=now)
     sessions.touch(member, now)
-    return outcome
 
 
-def _assignments(member: Member, events: list[Incoming]) -> dict[str, Assignment]:
-    keys = {event.assignment for event in events if not event.problem}
-    return {str(found.uid): found for found in _mine(member).filter(uid__in=keys).select_related("unit")}
-
-
-def _known(assignments: list[Assignment], events: list[Incoming]) -> set[str]:
-    """Keys of the events that were stored before."""
-    keys = [event.key for event in events if not event.problem]
-    stored = Event.objects.filter(assignment__in=assignments, key__in=keys)
-    return {str(key) for key in stored.values_list("key", flat=True)}
+def _known(mine: dict[str, Assignment], events: list[Incoming]) -> set[str]:
+    """Keys of the submissions that were stored before. Only an assignment that is done can have one."""
+    keys = [
+        event.key
+        for event in events
+        if event.kind == "submit" and event.assignment in mine and mine[event.assignment].state == leases.DONE
+    ]
+    return {str(key) for key in Event.objects.filter(key__in=keys).values_list("key", flat=True)} if keys else set()
 
 
 def _row(assignment: Assignment, event: Incoming) -> Event:
@@ -127,7 +134,7 @@ def _standing(assignment: Assignment) -> str:
 
 def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetime, outcome: Outcome) -> bool:
     """Whether the event is accepted; what it changes is done."""
-    if event.kind == "open":
+    if event.kind == "open" or (assignment.opened_at is None and event.kind != "submit"):
         assignment.opened_at = now
     if event.kind == "submit":
         shown = letters(len(assignment.order))
@@ -172,10 +179,9 @@ def _keep_place(member: Member, assignment: Assignment) -> bool:
     """Count the judgement towards its unit: by its lease, or by a place that is still free. False: it is extra."""
     unit = Unit.objects.filter(pk=assignment.unit_id)
     row = Assignment.objects.filter(pk=assignment.pk)
-    values = {"state": leases.DONE, "opened_at": assignment.opened_at}
-    leased = bool(row.filter(state=leases.LEASED).update(**values))  # somebody may have taken it a moment ago
+    leased = bool(row.filter(state=leases.LEASED).update(state=leases.DONE))  # it may just have been taken back
     if not leased:
-        row.update(**values)
+        row.update(state=leases.DONE)
     assignment.state = leases.DONE
     if member.study.state == StudyState.CLOSED:
         if leased:

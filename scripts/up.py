@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -47,6 +48,7 @@ class Settings:
     web_workers: int
     database_url: str
     redis_url: str
+    demo: bool
 
     @property
     def address(self) -> str:
@@ -71,6 +73,7 @@ def read_settings(environment: dict[str, str]) -> Settings:
         web_workers=_number(environment, "EDITLOOP_WEB_WORKERS", 2, 1, 64),
         database_url=environment.get("DATABASE_URL", ""),
         redis_url=environment.get("REDIS_URL", ""),
+        demo=bool(_number(environment, "EDITLOOP_DEMO", 1, 0, 1)),
     )
 
 
@@ -112,7 +115,17 @@ def check_disk(var: Path, needed: int = NEEDED_BYTES) -> None:
 
 
 def say(text: str) -> None:
-    print(text, flush=True)
+    with suppress(OSError):  # a terminal that was closed
+        print(text, flush=True)
+
+
+def has_terminal() -> bool:
+    """Whether standard input is a terminal that is still there."""
+    try:
+        os.tcgetpgrp(0)
+    except OSError:
+        return False
+    return True
 
 
 class Application:
@@ -122,11 +135,20 @@ class Application:
         self.settings = settings
         self.children = Children(say)
         self.interrupts = 0
+        self.had_terminal = has_terminal()
         self.env = {**os.environ, "EDITLOOP_VAR": str(settings.var), "PYTHONUNBUFFERED": "1"}
         self.accounts = settings.var / "accounts.json"
 
     def interrupt(self, *_: object) -> None:
         self.interrupts += 1
+
+    @property
+    def stopping(self) -> bool:
+        """Ctrl-C, a signal, or a terminal that was closed: make keeps that signal (SIGHUP) to itself."""
+        if self.had_terminal and not has_terminal():
+            self.had_terminal = False
+            self.interrupt()
+        return self.interrupts > 0
 
     def child(self, name: str, title: str, command: list[str], **how: Any) -> Child:
         log = self.settings.var / "log" / f"{name}.log"
@@ -162,7 +184,7 @@ class Application:
         stamp.write_text(digest)
 
     def manage(self, *words: str, shown: bool = False) -> None:
-        """Run a management command to its end. ``shown``: on the terminal. When it fails, its last line is the reason."""
+        """Run a management command to its end, ``shown`` on the terminal or not. Its last line is why it failed."""
         log = self.settings.var / "log" / "manage.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as file:
@@ -177,7 +199,7 @@ class Application:
                 process_group=0,  # the terminal's Ctrl-C reaches this program alone, which ends the others
             )
             while process.poll() is None:
-                if self.interrupts:
+                if self.stopping:
                     process.terminate()
                 time.sleep(0.02)
         if process.returncode and not self.interrupts:
@@ -204,7 +226,7 @@ class Application:
     def wait_until_healthy(self) -> None:
         """Until the web server says that it and what it needs are well."""
         deadline, problem = time.monotonic() + START_SECONDS, ""
-        while not self.interrupts:
+        while not self.stopping:
             problem = health_problem(self.settings.address)
             if not problem:
                 return
@@ -223,7 +245,8 @@ class Application:
         say("Starting ...")
         self.start_web()
         self.start_workers()
-        self.manage("demo", "--accounts", str(self.accounts), shown=True)
+        if self.settings.demo:
+            self.manage("demo", "--accounts", str(self.accounts), shown=True)
         self.wait_until_healthy()
 
     # Running
@@ -241,8 +264,8 @@ class Application:
             self.start()
             if not self.interrupts:
                 self.write_state()
-                say(welcome(self.settings, read_accounts(self.accounts)))
-            while not self.interrupts:
+                say(welcome(self.settings, read_accounts(self.accounts) if self.settings.demo else []))
+            while not self.stopping:
                 if self.children.revive():
                     self.write_state()
                 time.sleep(0.2)

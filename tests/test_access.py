@@ -69,11 +69,10 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
 
     data = make.dataset(tmp_path, cases=1, editors=2, owner=alice)
     study = make.study(data, "mos", (carol,), owner=alice)
-    assignment = leases.lease_one(Member.objects.get(), turn=0)
+    (assignment,) = leases.lease(Member.objects.get(), count=1, turn=0)
     case = data.cases.get()
     job = jobs.start(kind="import", title="t", config={"slug": data.slug, "path": "", "name": ""}, by=alice)
     invitation, token = accounts.invite(by=alice, role="annotator")
-    assert assignment is not None
     return {
         "": [],
         "user": [mallory.pk],
@@ -102,7 +101,11 @@ def test_rule(name: str, who: str, things: dict[str, list[Any]], request: pytest
     else:
         response = getattr(client, method)(url)
     assert response.status_code == expected[PEOPLE.index(who)], response.content[:300]
-    if expected[PEOPLE.index(who)] == LOGIN and who == "nobody" and not response.get("Location", "").startswith("/accounts/login/"):
+    if (
+        expected[PEOPLE.index(who)] == LOGIN
+        and who == "nobody"
+        and not response.get("Location", "").startswith("/accounts/login/")
+    ):
         pytest.fail("an anonymous person was sent elsewhere than to the sign-in page")
 
 
@@ -111,7 +114,8 @@ def test_every_address_has_a_rule() -> None:
         pattern.name
         for resolver in get_resolver().url_patterns
         for pattern in (resolver.url_patterns if isinstance(resolver, URLResolver) else [resolver])
-        if isinstance(pattern, URLPattern) and "allauth" not in getattr(pattern.callback, "__module__", "allauth")
+        if isinstance(pattern, URLPattern)
+        and "allauth" not in getattr(pattern.callback, "__module__", "allauth")
         and pattern.name
     }
     assert ours == set(RULES)

@@ -26,7 +26,9 @@ def fresh(name: str = "new") -> Dataset:
 
 def test_it_works(db: None, tmp_path: Path) -> None:
     data = fresh()
-    counts = import_path(path=make.import_folder(tmp_path / "in", cases=3, editors=2), dataset=data, progress=make.QUIET)
+    counts = import_path(
+        path=make.import_folder(tmp_path / "in", cases=3, editors=2), dataset=data, progress=make.QUIET
+    )
     assert counts == {"cases": 3, "candidates": 6, "images": 9}
     case = Case.objects.get(key="case-1")
     assert case.source.read_original() == (tmp_path / "in" / "s1.png").read_bytes()
@@ -96,7 +98,9 @@ def test_stopped_and_resumed_keeps_no_image_twice(db: None, tmp_path: Path, monk
 
     with pytest.raises(JobStopped):
         import_path(
-            path=folder, dataset=fresh(), progress=Progress(lambda done, total, message: seen.append(done), stop, journal)
+            path=folder,
+            dataset=fresh(),
+            progress=Progress(lambda done, total, message: seen.append(done), stop, journal),
         )
     assert not Case.objects.exists()
     assert len(journal.read_text().splitlines()) == 4

@@ -45,7 +45,10 @@ def database(url: str, var: Path) -> dict[str, Any]:
         )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": pragmas}
         name = parts.path.removeprefix("/") if not parts.path.startswith("//") else parts.path[1:]
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": name or ":memory:", "OPTIONS": options, **common}
+        # Tests use a file too: threads of one process cannot wait for each other's locks on a database in memory.
+        test = {"NAME": str(var / "test.sqlite3")}
+        engine = "django.db.backends.sqlite3"
+        return {"ENGINE": engine, "NAME": name or ":memory:", "OPTIONS": options, "TEST": test, **common}
     if parts.scheme in ("postgres", "postgresql"):
         options = dict(parse_qsl(parts.query))
         host = options.pop("host", parts.hostname or "")

@@ -167,6 +167,7 @@ JOB_STALE_SECONDS = 20  # a running job without a heartbeat for so long has lost
 JOB_MAX_CRASHES = 3  # after so many lost workers a job is not started again by itself
 JOB_KILL_SECONDS = 30  # from the request to stop to the kill
 
+DEMO = environ.flag("EDITLOOP_DEMO", True)  # make the demo project and its accounts at the start
 METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
 
 # Logging ------------------------------------------------------------------------------------------------------------

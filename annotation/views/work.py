@@ -9,7 +9,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from annotation import pages, queries, studies, work
+from annotation import leases, pages, queries, studies, work
 from annotation.access import assignment_of, member_of
 from webapp.accounts.access import api_signed_in, signed_in, user_of
 
@@ -57,7 +57,7 @@ def next_items(request: HttpRequest, uid: UUID) -> HttpResponse:
     if body is None:
         return _unreadable()
     want, have = _wish(body)
-    return JsonResponse(pages.more_work(member, want=want, have=have))
+    return JsonResponse(pages.more_work(member, leases.mine(member), want=want, have=have))
 
 
 @api_signed_in
@@ -72,7 +72,7 @@ def events(request: HttpRequest, uid: UUID) -> HttpResponse:
         return JsonResponse({"error": _("Send at most %(most)d events at once.") % {"most": work.BATCH}}, status=413)
     outcome = work.record(member=member, events=[work.read_event(row) for row in rows])
     want, have = _wish(body)
-    more = pages.more_work(member, want=want, have=have)
+    more = pages.more_work(member, outcome.assignments, want=want, have=have)
     answer = {"saved": outcome.saved, "refused": outcome.refused, "submitted": outcome.submitted}
     return JsonResponse({**answer, **more})
 

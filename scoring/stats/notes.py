@@ -116,13 +116,13 @@ def _of_checks(result: MosResult) -> Iterator[str]:
     panel, rule = result.panel, result.settings.outlier_rule
     if rule == "literal" and (few := units_below(panel, LITERAL_NEEDS)):
         yield (
-            "the rule literal cannot fire on 5 ratings or fewer: |r - mean| is at most (n - 1)/sqrt(n) sample std, 1.79 at "
-            f"n = 5; so {few} of {panel.units} scored items were not checked at all"
+            "the rule literal cannot fire on 5 ratings or fewer: |r - mean| is at most (n - 1)/sqrt(n) sample std, "
+            f"1.79 at n = 5; so {few} of {panel.units} scored items were not checked at all"
         )
     if rule == "bt500" and (few := units_below(panel, BT500_NEEDS)):
         yield (
-            "the limits of BT.500 cannot be reached by 4 ratings or fewer: |r - mean| is at most sqrt(n - 1) std, 1.73 at "
-            f"n = 4; so {few} of {panel.units} scored items screened nobody"
+            "the limits of BT.500 cannot be reached by 4 ratings or fewer: |r - mean| is at most sqrt(n - 1) std, 1.73 "
+            f"at n = 4; so {few} of {panel.units} scored items screened nobody"
         )
     if result.dropped:
         yield f"{result.dropped} of {panel.score.size} ratings were left out as outliers"

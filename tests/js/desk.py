@@ -9,7 +9,10 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.js.fake_server import FakeServer
 
 WAIT = 10_000
-NETWORK = ("Failed to load resource", "net::ERR")  # the browser's own words where a test breaks the connection on purpose
+NETWORK = (
+    "Failed to load resource",
+    "net::ERR",
+)  # the browser's own words where a test breaks the connection on purpose
 
 
 @dataclass
@@ -61,14 +64,22 @@ class Desk:
     def strip(self) -> list[list[str]]:
         """The tiers of the strip, best first."""
         found: list[list[str]] = self.page.eval_on_selector_all(
-            "#strip .tier", "tiers => tiers.map(tier => [...tier.querySelectorAll('.thumb')].map(thumb => thumb.dataset.letter))"
+            "#strip .tier",
+            "tiers => tiers.map(tier => [...tier.querySelectorAll('.thumb')].map(thumb => thumb.dataset.letter))",
         )
         return found
 
     def in_view(self) -> str:
         """The captions of the panes, joined."""
-        captions: list[str] = self.page.eval_on_selector_all(".pane figcaption", "all => all.map(one => one.textContent)")
+        captions: list[str] = self.page.eval_on_selector_all(
+            ".pane figcaption", "all => all.map(one => one.textContent)"
+        )
         return " | ".join(captions)
+
+    def answers(self) -> list[dict[str, Any]]:
+        """The submitted answers, once the page has said that they are saved."""
+        self.until("saved")
+        return self.server.answers()
 
     def stored(self, *kinds: str) -> list[dict[str, Any]]:
         """What the server has of some kinds of events, without what the browser alone knows."""

@@ -147,7 +147,12 @@ class FakeServer:
         left = [uid for uid in self.leased if uid not in self.done]
         done = None if left or self.waiting else "There is nothing more for you in this study. Thank you."
         progress = {"done": len(self.done), "today": len(self.done), "total": self.total, "worked_minutes": 3.5}
-        return {"assignments": [self.value(one) for one in given], "progress": progress, "break": self.pause, "done": done}
+        return {
+            "assignments": [self.value(one) for one in given],
+            "progress": progress,
+            "break": self.pause,
+            "done": done,
+        }
 
     def value(self, one: dict[str, Any]) -> dict[str, Any]:
         mine = [event for event in self.stored.values() if event["assignment"] == one["uid"]]
@@ -196,7 +201,9 @@ class Handler(BaseHTTPRequestHandler):
         self.fake.image_delay.wait(10)
         _, _, _, uid, name = path.split("/")
         one = self.fake.leased[uid]
-        content = picture(uid, name.removesuffix(".webp"), one["source"]["width"], one["source"]["height"], self.fake.photographs)
+        content = picture(
+            uid, name.removesuffix(".webp"), one["source"]["width"], one["source"]["height"], self.fake.photographs
+        )
         self.reply(200, content, "image/webp")
 
     def do_POST(self) -> None:
@@ -233,7 +240,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status: int, content: bytes, kind: str, headers: Iterable[tuple[str, str]] = ()) -> None:
         self.send_response(status)
-        for name, value in [("Content-Type", kind), ("Content-Length", str(len(content))), ("Content-Security-Policy", POLICY), *headers]:
+        for name, value in [
+            ("Content-Type", kind),
+            ("Content-Length", str(len(content))),
+            ("Content-Security-Policy", POLICY),
+            *headers,
+        ]:
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(content)

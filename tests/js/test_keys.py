@@ -14,7 +14,9 @@ MODES = ["rating", "shelves", "duels", "confirm", "pairwise"]
 def action(js: Any, mode: str, **event: Any) -> Any:
     values = {"code": "", "key": "", "shiftKey": False, "ctrlKey": False, "altKey": False, "metaKey": False, **event}
     altgr = values.pop("altgr", False)
-    expression = f"m.actionOf({{...x[0], getModifierState: (name) => name === 'AltGraph' && {str(altgr).lower()}}}, x[1])"
+    expression = (
+        f"m.actionOf({{...x[0], getModifierState: (name) => name === 'AltGraph' && {str(altgr).lower()}}}, x[1])"
+    )
     return js("keymap.js", expression, [values, mode])
 
 

@@ -26,7 +26,10 @@ SORT = """x.map((values) => {
 
 def tiers_of(values: list[float]) -> list[set[str]]:
     """The same order by plain sorting."""
-    return [{letter for letter, one in zip(LETTERS, values, strict=False) if one == value} for value in sorted(set(values), reverse=True)]
+    return [
+        {letter for letter, one in zip(LETTERS, values, strict=False) if one == value}
+        for value in sorted(set(values), reverse=True)
+    ]
 
 
 def most(n: int) -> int:

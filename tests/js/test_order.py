@@ -7,11 +7,19 @@ SHELVES = {"C": 5, "A": 5, "B": 5, "D": 3}
 
 
 def step(js: Any, letter: str, direction: int, order: list[list[str]] = ORDER) -> Any:
-    return js("order.js", "m.stepMove(x.order, x.shelves, x.letter, x.direction)", {"order": order, "shelves": SHELVES, "letter": letter, "direction": direction})
+    return js(
+        "order.js",
+        "m.stepMove(x.order, x.shelves, x.letter, x.direction)",
+        {"order": order, "shelves": SHELVES, "letter": letter, "direction": direction},
+    )
 
 
 def drop(js: Any, letter: str, target: dict[str, Any]) -> Any:
-    return js("order.js", "m.dropMove(x.order, x.shelves, x.letter, x.target)", {"order": ORDER, "shelves": SHELVES, "letter": letter, "target": target})
+    return js(
+        "order.js",
+        "m.dropMove(x.order, x.shelves, x.letter, x.target)",
+        {"order": ORDER, "shelves": SHELVES, "letter": letter, "target": target},
+    )
 
 
 def against(js: Any, order: list[list[str]], duels: list[tuple[str, str, str]]) -> Any:

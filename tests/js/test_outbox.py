@@ -44,7 +44,9 @@ BOX = """(async () => {
 
 
 def events(*keys: str) -> list[dict[str, Any]]:
-    return [{"key": key, "assignment": "one", "seq": index, "kind": "score", "data": {}} for index, key in enumerate(keys)]
+    return [
+        {"key": key, "assignment": "one", "seq": index, "kind": "score", "data": {}} for index, key in enumerate(keys)
+    ]
 
 
 def run(js: Any, script: list[Any], *keys: str) -> Any:

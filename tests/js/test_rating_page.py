@@ -17,7 +17,9 @@ def server(*names: str, dimensions: list[dict[str, Any]] | None = None) -> FakeS
 
 def press(desk: Desk, **event: Any) -> None:
     """A key of another layout."""
-    desk.page.evaluate("e => document.body.dispatchEvent(new KeyboardEvent('keydown', {bubbles: true, cancelable: true, ...e}))", event)
+    desk.page.evaluate(
+        "e => document.body.dispatchEvent(new KeyboardEvent('keydown', {bubbles: true, cancelable: true, ...e}))", event
+    )
 
 
 def test_it_works(start: Start) -> None:
@@ -26,7 +28,7 @@ def test_it_works(start: Start) -> None:
     desk.until_instruction("Second")
     desk.keys("0", "Enter")
     desk.until_done()
-    assert desk.server.answers() == [
+    assert desk.answers() == [
         {"scores": {"quality": 4}, "flag": None, "remark": ""},
         {"scores": {"quality": 0}, "flag": None, "remark": ""},
     ]
@@ -44,7 +46,7 @@ def test_enter_submits_only_when_all_is_answered_and_says_what_is_missing(start:
     assert "Attribute preservation has no score yet" in desk.text("#hint")
     desk.keys("1", "Enter")
     desk.until_done()
-    assert desk.server.answers()[0]["scores"] == {"quality": 3, "alignment": 2, "preservation": 1}
+    assert desk.answers()[0]["scores"] == {"quality": 3, "alignment": 2, "preservation": 1}
 
 
 def test_tab_goes_to_the_next_dimension_and_back(start: Start) -> None:
@@ -75,7 +77,7 @@ def test_typing_stepping_and_clicking_a_continuous_scale(start: Start) -> None:
     desk.page.mouse.click(track["x"] + track["width"] * 0.5, track["y"] + 2)
     desk.keys("Enter")
     desk.until_done()
-    assert desk.server.answers()[0]["scores"] == {"quality": 3.7, "alignment": 4.1, "preservation": 3}
+    assert desk.answers()[0]["scores"] == {"quality": 3.7, "alignment": 4.1, "preservation": 3}
 
 
 def test_dragging_a_slider_stores_one_score(start: Start) -> None:
@@ -119,7 +121,7 @@ def test_mouse_alone_is_enough(start: Start) -> None:
     desk.page.click(".option[data-value='2']")
     desk.page.click(".submit")
     desk.until_instruction("Second")
-    assert desk.server.answers()[0]["scores"] == {"quality": 2}
+    assert desk.answers()[0]["scores"] == {"quality": 2}
 
 
 def test_a_touch_screen_is_enough(start: Start) -> None:
@@ -127,7 +129,7 @@ def test_a_touch_screen_is_enough(start: Start) -> None:
     desk.page.tap(".option[data-value='5']")
     desk.page.tap(".submit")
     desk.until_instruction("Second")
-    assert desk.server.answers()[0]["scores"] == {"quality": 5}
+    assert desk.answers()[0]["scores"] == {"quality": 5}
 
 
 def test_undo_has_no_limit_and_survives_a_reload(start: Start) -> None:
@@ -157,7 +159,7 @@ def test_u_at_the_start_of_an_item_returns_to_the_earlier_answer(start: Start) -
     desk.keys("2", "Enter")
     desk.until_instruction("Second")
     desk.until("saved")
-    assert [answer["scores"]["quality"] for answer in desk.server.answers()] == [4, 2]
+    assert [answer["scores"]["quality"] for answer in desk.answers()] == [4, 2]
     assert desk.page.locator("[aria-checked=true]").count() == 0, "the next item does not take the answer over"
 
 
@@ -199,7 +201,7 @@ def test_keys_in_the_remark_are_text(start: Start) -> None:
     desk.page.keyboard.type("wxu 5 seams")
     desk.keys("Escape", "3", "Enter")
     desk.until_done()
-    assert desk.server.answers() == [{"scores": {"quality": 3}, "flag": None, "remark": "wxu 5 seams"}]
+    assert desk.answers() == [{"scores": {"quality": 3}, "flag": None, "remark": "wxu 5 seams"}]
     assert desk.stored("flag", "undo") == []
 
 
@@ -218,12 +220,12 @@ def test_flags_by_digit(start: Start) -> None:
     assert desk.text("#tools button[aria-pressed=true] >> nth=0").startswith("Flagged: Cannot judge")
     desk.keys("Enter")
     desk.until_instruction("Second")
-    assert desk.server.answers() == [{"scores": {}, "flag": "cannot_judge", "remark": ""}]
+    assert desk.answers() == [{"scores": {}, "flag": "cannot_judge", "remark": ""}]
     desk.keys("x", "1", "Enter")
     assert "no score yet" in desk.text("#hint"), "“no edit at all” still needs a score"
     desk.keys("x", "0", "2", "Enter")
     desk.until_done()
-    assert desk.server.answers()[1] == {"scores": {"quality": 2}, "flag": None, "remark": ""}
+    assert desk.answers()[1] == {"scores": {"quality": 2}, "flag": None, "remark": ""}
 
 
 def test_the_next_pictures_are_there_before_they_are_asked_for(start: Start) -> None:

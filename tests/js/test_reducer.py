@@ -8,14 +8,24 @@ from hypothesis import strategies as st
 LETTERS = ["A", "B", "C", "D", "E"]
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
-scores = st.builds(lambda key, value: {"kind": "score", "data": {"dimension": key, "value": value}}, st.sampled_from("qap"), st.integers(0, 5))
+scores = st.builds(
+    lambda key, value: {"kind": "score", "data": {"dimension": key, "value": value}},
+    st.sampled_from("qap"),
+    st.integers(0, 5),
+)
 flags = st.builds(lambda flag: {"kind": "flag", "data": {"flag": flag}}, st.sampled_from([None, "broken", "no_edit"]))
-remarks = st.builds(lambda text: {"kind": "remark", "data": {"text": text}}, st.sampled_from(["", "blurred", "odd light"]))
+remarks = st.builds(
+    lambda text: {"kind": "remark", "data": {"text": text}}, st.sampled_from(["", "blurred", "odd light"])
+)
 others = st.sampled_from([{"kind": "open", "data": {}}, {"kind": "compare", "data": {"tool": "wipe"}}])
 undo = st.just({"kind": "undo", "data": {}})
 rating_events = st.lists(st.one_of(scores, flags, remarks, others, undo), max_size=30)
 
-places = st.builds(lambda letter, shelf: {"kind": "place", "data": {"letter": letter, "shelf": shelf}}, st.sampled_from(LETTERS), st.integers(0, 5))
+places = st.builds(
+    lambda letter, shelf: {"kind": "place", "data": {"letter": letter, "shelf": shelf}},
+    st.sampled_from(LETTERS),
+    st.integers(0, 5),
+)
 
 
 def rating_model(events: list[dict[str, Any]]) -> dict[str, Any]:

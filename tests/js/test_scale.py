@@ -49,7 +49,12 @@ def test_a_digit_off_the_scale_is_no_value(js: Any, scale: dict[str, float], key
 
 
 def test_few_values_get_buttons_and_continuous_scales_a_slider(js: Any) -> None:
-    assert js("scale.js", "x.map(m.hasButtons)", [HP, {"min": 1, "max": 4, "step": 1}, MOS, PERCENT]) == [True, True, False, False]
+    assert js("scale.js", "x.map(m.hasButtons)", [HP, {"min": 1, "max": 4, "step": 1}, MOS, PERCENT]) == [
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_values_lie_on_the_steps(js: Any) -> None:

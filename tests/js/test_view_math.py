@@ -49,7 +49,11 @@ def test_a_picture_never_leaves_a_gap_that_it_could_fill(
     js: Any, image: dict[str, int], pane: dict[str, int], pixel: float, x: float, y: float
 ) -> None:
     values = {"image": image, "pane": pane, "pixel": pixel, "offset": {"x": x, "y": y}}
-    place = js("view_math.js", "m.placement(m.clampOffset(x.offset, x.pixel, x.image, x.pane), x.pixel, x.image, x.pane)", values)
+    place = js(
+        "view_math.js",
+        "m.placement(m.clampOffset(x.offset, x.pixel, x.image, x.pane), x.pixel, x.image, x.pane)",
+        values,
+    )
     for start, size, room in (("left", "width", "width"), ("top", "height", "height")):
         if place[size] > pane[room] + 2:
             assert place[start] <= 1
@@ -60,8 +64,12 @@ def test_a_picture_never_leaves_a_gap_that_it_could_fill(
 
 @QUICK
 @given(st.floats(0.1, 4), st.floats(0.1, 4), st.floats(-300, 300), st.floats(-300, 300))
-def test_zooming_keeps_the_point_under_the_pointer(js: Any, before: float, after: float, x: float, point: float) -> None:
-    moved = js("view_math.js", "m.zoomOffset({x: x[2], y: 0}, x[0], x[1], {x: x[3], y: 0}).x", [before, after, x, point])
+def test_zooming_keeps_the_point_under_the_pointer(
+    js: Any, before: float, after: float, x: float, point: float
+) -> None:
+    moved = js(
+        "view_math.js", "m.zoomOffset({x: x[2], y: 0}, x[0], x[1], {x: x[3], y: 0}).x", [before, after, x, point]
+    )
     assert (point - moved) / after == pytest.approx((point - x) / before, abs=1e-6)
 
 
@@ -72,7 +80,11 @@ def test_z_goes_round_and_comes_back(js: Any) -> None:
 
 
 def heat(js: Any, one: list[int], other: list[int], gain: int) -> list[int]:
-    found: list[int] = js("heat.js", "[...m.heatPixels(new Uint8ClampedArray(x[0]), new Uint8ClampedArray(x[1]), x[2])]", [one, other, gain])
+    found: list[int] = js(
+        "heat.js",
+        "[...m.heatPixels(new Uint8ClampedArray(x[0]), new Uint8ClampedArray(x[1]), x[2])]",
+        [one, other, gain],
+    )
     return found
 
 

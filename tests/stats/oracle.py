@@ -77,7 +77,7 @@ def pooled(rows: list[Row]) -> set[int]:
                 residual |= {n: z[n] - mean for n in known}
         if len(residual) > 1:
             limit = 2 * stdev(residual.values())
-            flagged |= {n for n, value in residual.items() if abs(value) > limit and limit > 1e-9}
+            flagged |= {n for n, value in residual.items() if abs(value) > limit > 1e-9}
     return flagged
 
 

@@ -167,19 +167,25 @@ def test_repeats_are_averaged_and_counted() -> None:
     result = run(rows, method="mean", outliers="none")
     assert by_name(result)["x", "q"][:2] == (3.0, 2)
     assert result.repeats == 2
-    assert "2 repeated ratings of the same item by the same annotator were averaged into one each" in notes.warnings(result)
+    assert "2 repeated ratings of the same item by the same annotator were averaged into one each" in notes.warnings(
+        result
+    )
     assert result.ratings.tolist() == [3, 1]
 
 
 def test_equal_repeats_of_a_straight_line_stay_a_straight_line() -> None:
-    rows: list[Row] = [("a", i, "q", 3.3) for i in "xyzxyzx"] + [("b", i, "q", s) for i, s in zip("xyz", (1.0, 2, 3), strict=True)]
+    rows: list[Row] = [("a", i, "q", 3.3) for i in "xyzxyzx"] + [
+        ("b", i, "q", s) for i, s in zip("xyz", (1.0, 2, 3), strict=True)
+    ]
     result = run(rows)
     assert result.scored.straight is not None
     assert result.scored.straight.tolist() == [True, False]
 
 
 def test_straight_lines_have_no_z_score_and_it_is_said() -> None:
-    rows: list[Row] = [("flat", i, "q", 0.1) for i in "uvwxyz"] + [("b", i, "q", float(n)) for n, i in enumerate("uvwxyz")]
+    rows: list[Row] = [("flat", i, "q", 0.1) for i in "uvwxyz"] + [
+        ("b", i, "q", float(n)) for n, i in enumerate("uvwxyz")
+    ]
     result = run(rows)
     assert result.used.tolist() == [False, True]
     assert (result.scored.n == 1).all()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -115,7 +116,7 @@ def _load(item: Item) -> Editor:
 def _make(run: JobRun, editor: Editor, item: Item) -> None:
     """Make one image. One seed a call, so that a stop or a crash costs one image at most."""
     start = time.perf_counter()
-    (made,) = editor.edit(read_case(run.folder, item.case), [item.seed])
+    made = _edit(editor, read_case(run.folder, item.case), item.seed)
     file = f"outputs/{item.number}.png"
     _save(made, run.folder / file)
     run.emit(
@@ -127,6 +128,17 @@ def _make(run: JobRun, editor: Editor, item: Item) -> None:
         settings=dict(made.settings),
         seconds=round(time.perf_counter() - start, 3),
     )
+
+
+def _edit(editor: Editor, case: EditCase, seed: int) -> EditedImage:
+    try:
+        (made,) = editor.edit(case, [seed])
+    except CannotEdit:
+        raise
+    except Exception as error:  # an editor's fault in one case must not cost the others; the log has the traceback
+        traceback.print_exc()
+        raise CannotEdit(f"The editor failed ({type(error).__name__}): {error}. The log has the details.") from error
+    return made
 
 
 def _save(made: EditedImage, path: Path) -> None:

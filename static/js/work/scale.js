@@ -147,6 +147,8 @@ export class DimensionControl {
       option.setAttribute("aria-checked", Number(option.dataset.value) === value);
       option.tabIndex = option === stop ? 0 : -1;
     }
+    // The focus follows, or Tab would stop at the same dimension once more.
+    if (this.options.includes(document.activeElement)) stop.focus();
   }
 
   #drawSlider(value, text) {

@@ -68,7 +68,7 @@ export class Toolbar {
     const { compare } = this;
     this.wipeButton.setAttribute("aria-pressed", compare.wipe !== null);
     this.differenceButton.setAttribute("aria-pressed", compare.gain > 0);
-    this.differenceButton.setAttribute("aria-disabled", !compare.differenceHere && !compare.deliberate);
+    this.differenceButton.classList.toggle("faint", !compare.differenceHere && !compare.deliberate);
     this.differenceButton.firstChild.textContent = compare.gain ? t("difference", { gain: compare.gain }) : t("differenceButton");
     this.viewButton.setAttribute("aria-pressed", compare.beside);
     this.zoomValue.textContent = `${Math.round(pixel * 100)} %`;

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from training.gpu.classical_ops.colour import Floats, floats, in_range, parse_colour
 from training.gpu.classical_ops.masks import blurred, mixed
+from training.gpu.classical_ops.params import WrongParams, choice, number
 from training.gpu.classical_ops.pictures import decode_picture
 
 Backdrop = Callable[[tuple[int, int], Mapping[str, Any], np.random.Generator], Floats]
@@ -17,7 +18,7 @@ Backdrop = Callable[[tuple[int, int], Mapping[str, Any], np.random.Generator], F
 
 def make_backdrop(size: tuple[int, int], params: Mapping[str, Any], rng: np.random.Generator) -> Floats:
     """(h, w, 3) of that size. ``params``: {"draw": name, "colors": ["#rrggbb", ...]} or {"picture": data URI,
-    "blur": share of the width}. Raises ValueError."""
+    "blur": share of the width}. Raises WrongParams."""
     if "picture" in params:
         picture = decode_picture(params["picture"])[..., :3]
         scale = max(size[0] / picture.shape[0], size[1] / picture.shape[1])
@@ -25,11 +26,8 @@ def make_backdrop(size: tuple[int, int], params: Mapping[str, Any], rng: np.rand
         top, left = (large.shape[0] - size[0]) // 2, (large.shape[1] - size[1]) // 2
         window = large[max(top, 0) : max(top, 0) + size[0], max(left, 0) : max(left, 0) + size[1]]
         missing = ((0, size[0] - window.shape[0]), (0, size[1] - window.shape[1]), (0, 0))
-        return in_range(blurred(np.pad(window, missing, mode="edge"), float(params.get("blur", 0.006)) * size[1]))
-    name = params.get("draw")
-    if not isinstance(name, str) or name not in BACKDROPS:
-        raise ValueError(f"there is no drawn background {name!r}, only: {', '.join(BACKDROPS)}")
-    return in_range(BACKDROPS[name](size, params, rng))
+        return in_range(blurred(np.pad(window, missing, mode="edge"), number(params, "blur", 0.006, 0, 0.2) * size[1]))
+    return in_range(BACKDROPS[choice(params, "draw", BACKDROPS)](size, params, rng))
 
 
 def gradient(size: tuple[int, int], params: Mapping[str, Any], rng: np.random.Generator) -> Floats:
@@ -66,7 +64,7 @@ def sunset(size: tuple[int, int], params: Mapping[str, Any], rng: np.random.Gene
     """A burning evening sky with lit clouds; ``horizon`` (0..1) is where it is brightest."""
     colours = params.get("colors", ["#2b2a5c", "#8a3f6f", "#e8663c", "#ffc163", "#f7a052"])
     sky = gradient(size, {"colors": colours}, rng)
-    horizon = float(params.get("horizon", 0.75))
+    horizon = number(params, "horizon", 0.75, 0, 1)
     y = np.linspace(0, 1, size[0])[:, None]
     stretched = fractal((size[0] * 3, max(size[1] // 2, 2)), 0.35, rng)
     clouds = ndimage.zoom(stretched, (size[0] / stretched.shape[0], size[1] / stretched.shape[1]), order=1)
@@ -150,5 +148,5 @@ def fractal(size: tuple[int, ...], share: float, rng: np.random.Generator) -> Fl
 def _colours(params: Mapping[str, Any], *default: str) -> Floats:
     given = params.get("colors") or default
     if not isinstance(given, (list, tuple)):
-        raise ValueError("colors must be a list of colours, each #rrggbb")
+        raise WrongParams("colors must be a list of colours, each #rrggbb")
     return np.stack([parse_colour(colour) for colour in given])

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training.gpu.classical_ops.params import WrongParams
+
 Floats = NDArray[np.float32]
 HEX = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -60,9 +62,9 @@ def luma(picture: Floats) -> Floats:
 
 
 def parse_colour(text: object) -> Floats:
-    """ "#rrggbb" as three numbers in 0..1. Raises ValueError."""
+    """ "#rrggbb" as three numbers in 0..1. Raises WrongParams."""
     if not isinstance(text, str) or not HEX.fullmatch(text):
-        raise ValueError(f"a colour is written #rrggbb, not {text!r}")
+        raise WrongParams(f"a colour is written #rrggbb, not {text!r}")
     return np.array([int(text[place : place + 2], 16) / 255 for place in (1, 3, 5)], np.float32)
 
 

@@ -20,6 +20,7 @@ from training.gpu.classical_ops.blur import lens_blur
 from training.gpu.classical_ops.colour import Floats, floats, from_lab, in_range, luma, parse_colour, saturate, to_lab
 from training.gpu.classical_ops.light import relight
 from training.gpu.classical_ops.masks import blurred, feathered, grown, mixed, roughened
+from training.gpu.classical_ops.params import WrongParams, choice, number, table
 from training.gpu.classical_ops.patchfill import fill_patches, fill_smooth
 from training.gpu.classical_ops.pictures import to_array, to_image
 from training.gpu.classical_ops.style import STYLES
@@ -50,7 +51,7 @@ def make_job(
 ) -> Job:
     if mask is None:
         exact = np.ones(picture.shape[:2], np.float32)
-        missed = floats(fractal(picture.shape[:2], 0.5, rng) > -0.75) if variant.rough else exact
+        missed = _patchy(picture.shape[:2], rng) if variant.rough else exact
         return Job(picture, exact, missed, params, variant, rng)
     spoilt = grown(mask, variant.grow)
     if variant.rough:
@@ -58,6 +59,12 @@ def make_job(
     if variant.feather:
         spoilt = feathered(spoilt, variant.feather)
     return Job(picture, mask, spoilt, params, variant, rng)
+
+
+def _patchy(size: tuple[int, ...], rng: np.random.Generator) -> Floats:
+    """Seven tenths of the picture, in blots: a change of the whole picture that was not carried through."""
+    field = fractal(size, 0.5, rng)
+    return floats(field > np.quantile(field, 0.3))
 
 
 def remove(job: Job) -> Floats:
@@ -80,24 +87,24 @@ def color(job: Job) -> Floats:
     """params: {"color": "#rrggbb", "lift": share of the way to the colour's own lightness, default 0.3}."""
     lab = to_lab(job.picture)
     weight = job.exact[..., None] + 1e-6
-    target = to_lab(parse_colour(job.params["color"])[None])[0]
+    target = to_lab(parse_colour(job.params.get("color"))[None])[0]
     target[1:] *= job.rng.uniform(0.95, 1.05, 2)
     chroma = np.hypot(lab[..., 1], lab[..., 2])
     typical = float((chroma * weight[..., 0]).sum() / weight.sum())
     tonal = np.sin(np.pi * np.clip(lab[..., 0], 2, 98) / 100) ** 0.7
     relative = np.clip(chroma / typical, 0, 1.5) if typical > 8 else tonal
     mean = float((lab[..., 0] * weight[..., 0]).sum() / weight.sum())
-    lightness = lab[..., 0] + (target[0] - mean) * float(job.params.get("lift", 0.3))
+    lightness = lab[..., 0] + (target[0] - mean) * number(job.params, "lift", 0.3, 0, 1)
     if job.variant.strength > 1:  # the shading goes with the exaggeration
         lightness, relative = mean + 0.35 * (lightness - mean), np.full_like(chroma, job.variant.strength)
     tinted = from_lab(np.stack([lightness, relative * target[1], relative * target[2]], axis=-1).astype(np.float32))
-    spread = np.maximum(job.mask, 0.45 * job.variant.spill)
+    spread = np.maximum(job.mask, 0.25 * job.variant.spill)
     return mixed(job.picture, tinted, floats(spread * job.share))
 
 
 def background(job: Job) -> Floats:
     """params: {"backdrop": {"draw": name, "colors": [...]} or {"picture": data URI}}; the mask is the background."""
-    backdrop = make_backdrop(job.picture.shape[:2], job.params["backdrop"], job.rng)
+    backdrop = make_backdrop(job.picture.shape[:2], table(job.params, "backdrop"), job.rng)
     if job.variant.strength > 1:
         backdrop = in_range((saturate(backdrop, 1.8) - 0.45) * 1.35 + 0.5)
     subject = job.picture
@@ -110,7 +117,7 @@ def background(job: Job) -> Floats:
 def bokeh(job: Job) -> Floats:
     """params: {"radius": share of the larger side, default 0.016}; the mask is what gets out of focus."""
     strength = job.variant.strength
-    share = float(job.params.get("radius", 0.016)) * job.rng.uniform(0.93, 1.07)
+    share = number(job.params, "radius", 0.016, 0.001, 0.1) * job.rng.uniform(0.93, 1.07)
     radius = max(1.2, share * max(job.picture.shape[:2]) * (2.4 if strength > 1 else strength))
     out_of_focus = lens_blur(job.picture, job.mask, radius, glow=30.0 if strength > 1 else 3.0)
     result = mixed(job.picture, out_of_focus, job.mask)
@@ -131,9 +138,7 @@ def relit(job: Job) -> Floats:
 
 def style(job: Job) -> Floats:
     """params: {"style": one of style.STYLES}; a mask is not needed."""
-    name = job.params["style"]
-    if name not in STYLES:
-        raise ValueError(f"there is no style {name!r}, only: {', '.join(STYLES)}")
+    name = choice(job.params, "style", STYLES)
     force = max(job.variant.strength, 1.0) * job.rng.uniform(0.96, 1.04)
     drawn = STYLES[name](job.picture, force, job.rng)
     if not job.variant.finish:
@@ -168,13 +173,16 @@ def _without(job: Job) -> Floats:
     """The picture with the masked object gone."""
     hole = job.mask > TOUCHED
     if job.variant.strength > 1:  # takes its surroundings along
-        hole = grown(job.mask, 0.18) > TOUCHED
+        hole = grown(job.mask, 0.18, least=0.03) > TOUCHED
     if not job.variant.finish:
         return fill_smooth(job.picture, hole)
     usable = None
     if "copy_from" in job.params:
         usable = np.zeros(hole.shape, np.bool_)
-        for box in job.params["copy_from"]:
+        boxes = job.params["copy_from"]
+        if not isinstance(boxes, list):
+            raise WrongParams("copy_from must be a list of boxes")
+        for box in boxes:
             left, top, width, height = paste.box_in_pixels({"box": box}, hole.shape)
             usable[max(top, 0) : top + height, max(left, 0) : left + width] = True
     return fill_patches(job.picture, hole, job.rng, usable=usable)
@@ -190,7 +198,7 @@ def _pasted(job: Job, ground: Floats) -> Floats:
         left + round((width - size[1]) / 2 + job.rng.uniform(-0.01, 0.01) * width),
         top + round((height - size[0]) / 2 + job.rng.uniform(-0.01, 0.01) * height),
     )
-    drawn = paste.make_object(job.params["object"], size, job.rng)
+    drawn = paste.make_object(table(job.params, "object"), size, job.rng)
     colour, covered = paste.on_canvas(drawn, (*moved, size[1], size[0]), shape)
     if variant.rough:
         covered = roughened(covered, 0.6 * variant.rough, job.rng)

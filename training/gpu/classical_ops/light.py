@@ -9,6 +9,7 @@ import numpy as np
 
 from training.gpu.classical_ops.colour import Floats, floats, from_linear, in_range, luma, parse_colour, to_linear
 from training.gpu.classical_ops.masks import blurred
+from training.gpu.classical_ops.params import WrongParams, checked, number, numbers
 
 SIDES = {"right": 0.0, "top": 90.0, "left": 180.0, "bottom": 270.0}  # degrees, counter-clockwise
 
@@ -17,11 +18,11 @@ def relight(picture: Floats, params: Mapping[str, Any], strength: float, rng: np
     """``params``: {"from": side or degrees, "color": "#rrggbb", "dark": 0..1 how dark the far side gets (0.6)}, or with
     "spot": [x, y, radius] (shares of the width and height) a spotlight instead of a side.
 
-    ``strength`` 1 is what was asked for; below it the change is smaller, above it exaggerated. Raises ValueError.
+    ``strength`` 1 is what was asked for; below it the change is smaller, above it exaggerated. Raises WrongParams.
     """
     colour = to_linear(parse_colour(params.get("color", "#ffffff")))
     colour = (colour / max(float(luma(colour)), 0.05)) ** np.float32(0.75 * strength)
-    dark = float(params.get("dark", 0.6)) * min(strength, 1.4)
+    dark = number(params, "dark", 0.6, 0, 1) * min(strength, 1.4)
     near = _nearness(picture.shape[:2], params, rng)
     gain = max(1 - dark, 0.04) + (dark + 0.35 * strength) * near
     relief = 1 + 0.5 * strength * _relief(picture, params)
@@ -31,11 +32,11 @@ def relight(picture: Floats, params: Mapping[str, Any], strength: float, rng: np
 
 def _angle(params: Mapping[str, Any]) -> float:
     side = params.get("from", "left")
-    if isinstance(side, (int, float)):
-        return float(np.radians(side))
-    if side not in SIDES:
-        raise ValueError(f"light comes from {', '.join(SIDES)} or from an angle in degrees, not from {side!r}")
-    return float(np.radians(SIDES[side]))
+    if isinstance(side, str) and side in SIDES:
+        return float(np.radians(SIDES[side]))
+    if isinstance(side, str):
+        raise WrongParams(f"from must be {', '.join(SIDES)} or an angle in degrees, not {side!r}")
+    return float(np.radians(checked(side, "from", -360, 360)))
 
 
 def _nearness(shape: tuple[int, ...], params: Mapping[str, Any], rng: np.random.Generator) -> Floats:
@@ -43,8 +44,8 @@ def _nearness(shape: tuple[int, ...], params: Mapping[str, Any], rng: np.random.
     height, width = shape
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     if "spot" in params:
-        across, down, radius = (float(value) for value in params["spot"])
-        distance = np.hypot(x - across * width, y - down * height) / (radius * max(width, height))
+        across, down, radius = numbers(params["spot"], "spot", 3, 0, 1)
+        distance = np.hypot(x - across * width, y - down * height) / (max(radius, 0.01) * max(width, height))
         return floats(np.exp(-(distance**2) * (1 + rng.uniform(-0.1, 0.1))))
     angle = _angle(params) + rng.uniform(-0.12, 0.12)
     along = (x / width - 0.5) * np.cos(angle) - (y / height - 0.5) * np.sin(angle)

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from training.gpu.classical_ops.colour import Floats, floats, in_range
 
+LEAST_ROUGH = 0.1  # of the larger side
 LARGEST = 220.0  # pixels; thicker regions are not spoilt more
 
 
@@ -25,9 +26,9 @@ def feathered(mask: Floats, share: float) -> Floats:
     return blurred(mask, share * region_size(mask))
 
 
-def grown(mask: Floats, share: float) -> Floats:
-    """The region grown (or shrunk, below 0) by that share of its size."""
-    reach = share * region_size(mask)
+def grown(mask: Floats, share: float, *, least: float = 0.0) -> Floats:
+    """The region grown by that share of its size, and at least by the share ``least`` of the picture's larger side."""
+    reach = max(share * region_size(mask), least * max(mask.shape))
     if abs(reach) < 1:
         return mask
     inside = mask > 0.5
@@ -37,7 +38,7 @@ def grown(mask: Floats, share: float) -> Floats:
 
 def roughened(mask: Floats, share: float, rng: np.random.Generator) -> Floats:
     """The region as a hasty hand would cut it: shifted, with bays and bulges, hard edges."""
-    size = region_size(mask)
+    size = max(region_size(mask), LEAST_ROUGH * max(mask.shape))  # or nobody would see it on small objects
     shift = rng.choice((-1, 1), 2) * rng.uniform(0.35, 0.7, 2) * share * size
     shifted = ndimage.shift(mask, shift, order=1, mode="nearest")
     noise = blurred(rng.standard_normal(mask.shape).astype(np.float32), share * size)

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from training.gpu.classical_ops.colour import Floats, floats, in_range, luma, saturate
 from training.gpu.classical_ops.masks import blurred, mixed
+from training.gpu.classical_ops.params import WrongParams, number, numbers
 from training.gpu.classical_ops.pictures import decode_picture
 from training.gpu.classical_ops.shapes import draw_shape
 
@@ -17,27 +18,24 @@ Box = tuple[int, int, int, int]  # left, top, width, height in pixels; may reach
 
 
 def box_in_pixels(params: Mapping[str, Any], shape: tuple[int, ...]) -> Box:
-    """``params["box"]``: [left, top, width, height] as shares of the picture. Raises ValueError."""
-    box = params["box"]
-    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
-        raise ValueError(f"a box is [left, top, width, height] in shares of the picture, not {box!r}")
-    left, top, width, height = (float(value) for value in box)
-    if not (0.005 < width <= 1 and 0.005 < height <= 1 and -1 < left < 1 and -1 < top < 1):
-        raise ValueError(f"the box {box!r} does not lie in the picture")
+    """``params["box"]``: [left, top, width, height] as shares of the picture. Raises WrongParams."""
+    left, top, width, height = numbers(params.get("box"), "box", 4, -1, 1)
+    if width < 0.005 or height < 0.005:
+        raise WrongParams(f"the box {params['box']!r} is too small")
     return round(left * shape[1]), round(top * shape[0]), round(width * shape[1]), round(height * shape[0])
 
 
 def make_object(params: Mapping[str, Any], size: tuple[int, int], rng: np.random.Generator) -> Floats:
     """The object filling ``size`` (height, width), (h, w, 4). ``params``: {"draw": shape, "color": "#rrggbb"} or
     {"picture": data URI with transparency}; "grey": true takes the colour out, "turn" turns it by that many degrees
-    counter-clockwise inside its box. Raises ValueError."""
+    counter-clockwise inside its box. Raises WrongParams."""
     if "picture" in params:
         drawn = resized(decode_picture(params["picture"]), size)
     else:
         drawn = draw_shape(params.get("draw"), size, params.get("color", "#c83232"), rng)
     if "turn" in params:
         full = np.concatenate([drawn[..., :3] * drawn[..., 3:], drawn[..., 3:]], axis=-1)
-        full = ndimage.rotate(full, float(params["turn"]), reshape=False, order=1)
+        full = ndimage.rotate(full, number(params, "turn", 0, -180, 180), reshape=False, order=1)
         drawn = np.concatenate([full[..., :3] / np.maximum(full[..., 3:], 1e-4), full[..., 3:]], axis=-1)
     if params.get("grey"):
         drawn[..., :3] = saturate(drawn[..., :3], 0)
@@ -83,7 +81,7 @@ def harmonised(colour: Floats, covered: Floats, picture: Floats) -> Floats:
 
 def with_shadow(picture: Floats, covered: Floats, kind: object, strength: float) -> Floats:
     """The ground darkened by the object. ``kind`` "drop": a soft shadow to the lower right, as on a table; "contact":
-    dark right below it, as of something that stands; None: none, as in the air. Raises ValueError."""
+    dark right below it, as of something that stands; None: none, as in the air. Raises WrongParams."""
     if kind is None:
         return picture
     rows = np.flatnonzero((covered > 0.5).any(axis=1))
@@ -97,5 +95,5 @@ def with_shadow(picture: Floats, covered: Floats, kind: object, strength: float)
         foot[: rows[-1] - max(2, int(0.08 * size))] = 0
         shade = 0.8 * blurred(ndimage.shift(foot, (0.03 * size, 0.02 * size), order=1), 0.06 * size)
     else:
-        raise ValueError(f"a shadow is drop, contact or absent, not {kind!r}")
+        raise WrongParams(f"a shadow is drop, contact or absent, not {kind!r}")
     return mixed(picture, np.zeros_like(picture), in_range(shade * strength))

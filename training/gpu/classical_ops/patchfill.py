@@ -25,6 +25,7 @@ PATCH = 7  # pixels a side
 HALF = PATCH // 2
 COMPONENTS = 24
 COARSEST = 40  # pixels: the pyramid stops before the shorter side of the window falls below
+NEARBY = 9  # pixels: how far the finest level still searches around what the coarser one found
 GRAIN = 0.7  # pixels; how narrow the last mixture is
 FEWEST = 50  # patches to copy from; with fewer the fill is smooth
 RIM_BLUR = 4.0  # pixels; how far tone differences along the rim are averaged
@@ -117,17 +118,20 @@ def _fill(finest: Level, rng: np.random.Generator) -> Floats:
         if current.shape != level.known.shape:
             current = np.where(level.hole[..., None], _doubled(current, level.hole.shape), level.known)
         sources = _sources(level)
-        if len(sources.centres) < FEWEST:
+        if sources is None:
             continue
         targets = np.argwhere(ndimage.binary_dilation(level.hole, iterations=HALF))
         found = _start(found, targets, sources.centres, level.hole.shape, rng)
         for turn in range(rounds := 2 if depth == 0 else 5):
-            at_targets, cost = _search(sources, current, targets, found, rng)
+            widest = NEARBY if depth == 0 else max(level.hole.shape) // 2
+            at_targets, cost = _search(sources, current, targets, found, rng, widest=widest)
             last = depth == 0 and turn == rounds - 1
             voted = _vote(level, current, (targets, at_targets, cost), GRAIN if last else HALF)
             current = np.where(level.hole[..., None], voted, level.known)
             found = _spread(at_targets, targets, level.hole.shape)
-    return fill_smooth(finest.known, finest.hole) if found is None else _without_seam(finest, voted)
+    return (
+        fill_smooth(finest.known, finest.hole) if found is None else _grained(finest, _without_seam(finest, voted), rng)
+    )
 
 
 def _without_seam(level: Level, voted: Floats) -> Floats:
@@ -140,6 +144,18 @@ def _without_seam(level: Level, voted: Floats) -> Floats:
     smooth = ndimage.gaussian_filter(error * counted[..., None], (RIM_BLUR, RIM_BLUR, 0)) / (weight + 0.01)
     shift = fill_smooth(smooth.astype(np.float32), level.hole)
     return (voted + shift).astype(np.float32)
+
+
+def _grained(level: Level, filled: Floats, rng: np.random.Generator) -> Floats:
+    """The fill with as much fine noise as there is around the hole: means of patches lose some."""
+    detail = abs(filled - ndimage.uniform_filter(filled, (3, 3, 1), mode="nearest")).mean(axis=-1)
+    around = ndimage.binary_dilation(level.hole, iterations=4 * HALF) & ~ndimage.binary_dilation(
+        level.hole, iterations=2
+    )
+    if not around.any():
+        return filled
+    missing = float(np.median(detail[around]) - np.median(detail[level.hole]))
+    return filled + floats(rng.normal(0, 1, filled.shape) * min(max(1.2 * missing, 0.0), 0.03))
 
 
 def _halved(array: NDArray[Any]) -> Floats:
@@ -165,10 +181,13 @@ def _doubled(small: Floats, shape: tuple[int, ...]) -> Floats:
     return doubled
 
 
-def _sources(level: Level) -> Sources:
+def _sources(level: Level) -> Sources | None:
+    """What can be copied at that level, or None where it is too little to choose from."""
     whole = ndimage.binary_erosion(level.usable, np.ones((PATCH, PATCH), np.bool_))
     whole[:HALF] = whole[-HALF:] = whole[:, :HALF] = whole[:, -HALF:] = False
     centres = np.argwhere(whole)
+    if len(centres) < FEWEST:
+        return None
     number = np.full(whole.shape, -1, np.intp)
     number[whole] = np.arange(len(centres))
     view = _patches(level.known)
@@ -209,9 +228,9 @@ def _features(view: Floats, at: Ints, basis: Floats) -> Floats:
 
 
 def _search(
-    sources: Sources, current: Floats, targets: Ints, found: Ints, rng: np.random.Generator
+    sources: Sources, current: Floats, targets: Ints, found: Ints, rng: np.random.Generator, *, widest: int
 ) -> tuple[Ints, Floats]:
-    """PatchMatch: the best place to copy from for each target, (n, 2), and the squared patch distance, (n,)."""
+    """PatchMatch, ``widest`` pixels around the first find: the best place to copy from for each target, (n, 2), and the squared patch distance, (n,)."""
     shape, centres = sources.number.shape, sources.centres
     wanted = _features(_patches(current), targets, sources.basis)
     limit = np.array(shape) - 1
@@ -233,7 +252,7 @@ def _search(
             field = _spread(best, targets, shape)
             beside = np.clip(targets - step, 0, limit)
             consider(field[beside[:, 0], beside[:, 1]] + step)
-        radius = max(shape) / 2
+        radius = float(widest)
         while radius >= 1:
             consider(best + rng.integers(-int(radius), int(radius) + 1, best.shape))
             radius /= 3

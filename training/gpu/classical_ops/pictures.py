@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from training.gpu.classical_ops.colour import Floats
+from training.gpu.classical_ops.params import WrongParams
 
 PREFIX = "data:image/webp;base64,"
 MOST_CHARACTERS = 400_000
@@ -32,13 +33,13 @@ def encode_picture(image: Image.Image) -> str:
 
 
 def decode_picture(uri: object) -> Floats:
-    """(h, w, 4) of a data URI that ``encode_picture`` wrote. Raises ValueError."""
+    """(h, w, 4) of a data URI that ``encode_picture`` wrote. Raises WrongParams."""
     if not isinstance(uri, str) or not uri.startswith(PREFIX) or len(uri) > MOST_CHARACTERS:
-        raise ValueError("a picture among the parameters must be a WebP data URI of at most 400,000 characters")
+        raise WrongParams("a picture among the parameters must be a WebP data URI of at most 400,000 characters")
     try:
         with Image.open(BytesIO(base64.b64decode(uri[len(PREFIX) :], validate=True)), formats=("WEBP",)) as image:
             if max(image.size) > MOST_SIDE:
-                raise ValueError(f"a picture among the parameters has {image.size} pixels; {MOST_SIDE} a side is most")
+                raise WrongParams(f"a picture among the parameters has {image.size} pixels; {MOST_SIDE} a side is most")
             return to_array(image.convert("RGBA"))
     except (OSError, SyntaxError, binascii.Error, Image.DecompressionBombError) as error:
-        raise ValueError(f"a picture among the parameters cannot be read: {error}") from None
+        raise WrongParams(f"a picture among the parameters cannot be read: {error}") from None

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from training.gpu.classical_ops.colour import Floats, floats, in_range, parse_colour
 from training.gpu.classical_ops.masks import blurred
+from training.gpu.classical_ops.params import WrongParams
 
 Layer = tuple[NDArray[np.floating], NDArray[np.floating] | NDArray[np.bool_]]
 Shape = Callable[[Floats, Floats, Floats, np.random.Generator], list[Layer]]
@@ -28,10 +29,10 @@ WOOD = np.array((0.45, 0.27, 0.13), np.float32)
 def draw_shape(name: object, size: tuple[int, int], colour: object, rng: np.random.Generator) -> Floats:
     """The shape filling a box of ``size`` (height, width), as (h, w, 4) in 0..1, colour not multiplied by coverage.
 
-    Raises ValueError for a shape or colour that does not exist.
+    Raises WrongParams for a shape or colour that does not exist.
     """
     if not isinstance(name, str) or name not in SHAPES:
-        raise ValueError(f"there is no drawn object {name!r}, only: {', '.join(SHAPES)}")
+        raise WrongParams(f"there is no drawn object {name!r}, only: {', '.join(SHAPES)}")
     height, width = size
     y = (np.arange(height * SAMPLES, dtype=np.float32) + 0.5) / (height * SAMPLES) * 2 - 1
     x = (np.arange(width * SAMPLES, dtype=np.float32) + 0.5) / (width * SAMPLES) * 2 - 1

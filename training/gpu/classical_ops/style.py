@@ -87,7 +87,7 @@ def sepia(picture: Floats, force: float, rng: np.random.Generator) -> Floats:
 
 def negative(picture: Floats, force: float, rng: np.random.Generator) -> Floats:
     """Light and dark exchanged, in grey, as on a photographic plate."""
-    grey = np.clip(luma(picture) * (1 + 0.5 * force), 0, 1)
+    grey = np.clip(luma(picture) * 1.5 * force**2, 0, 1)
     return np.repeat((0.97 - 0.92 * grey)[..., None], 3, axis=-1).astype(np.float32)
 
 
@@ -105,9 +105,9 @@ def engraving(picture: Floats, force: float, rng: np.random.Generator) -> Floats
 
 
 def dots(picture: Floats, force: float, rng: np.random.Generator) -> Floats:
-    """Pointillism: round touches of slightly varied colour on a toned ground, small ones over large ones."""
+    """Pointillism: round touches of slightly varied colour on a ground of the same tones, small ones over large ones."""
     scale = _scale(picture)
-    canvas = np.broadcast_to(np.array((0.93, 0.9, 0.84), np.float32), picture.shape).copy()
+    canvas = saturate(blurred(picture, 6 * scale), 0.8)
     height, width = picture.shape[:2]
     smooth = blurred(picture, scale)
     for radius, density in ((3.6 * scale * force, 4.5), (2.2 * scale * force, 1.8)):

@@ -15,6 +15,7 @@ from zlib import crc32
 import numpy as np
 
 from training.gpu.classical_ops.edits import NEED_MASK, TASKS, make_job, spilled
+from training.gpu.classical_ops.params import WrongParams
 from training.gpu.classical_ops.pictures import to_array, to_image
 from training.gpu.classical_ops.variants import VARIANTS
 from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
@@ -43,9 +44,7 @@ class ClassicalEditor:
         try:
             job = make_job(to_array(case.source.convert("RGB")), mask, case.params, self.variant, rng)
             edited = TASKS[case.task](job)
-        except KeyError as error:
-            raise CannotEdit(f"The task {case.task} needs {error} among the case's params.") from error
-        except (TypeError, ValueError) as error:
+        except WrongParams as error:
             raise CannotEdit(f"The case's params do not suit the task {case.task}: {error}.") from error
         if self.variant.spill:
             edited = spilled(edited, self.variant.spill, rng)

@@ -1,0 +1,217 @@
+"""The command line: shapes, statuses, refusals, no Django."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scoring.stats.cli import main
+from scoring.stats.mos import METHODS, OUTLIER_RULES
+from tests.stats.shared import nflx
+
+ROOT = Path(__file__).resolve().parents[2]
+RATINGS = "annotator,item,dimension,score\n"
+RANKS = "annotator,group,dimension,candidate,rank\n"
+SMALL = RATINGS + "a,x,q,1\nb,x,q,2\na,y,q,3\nb,y,q,3\na,z,q,4\nb,z,q,5\n"
+
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def run(tmp_path: Path, content: str, *arguments: str) -> Any:
+    """The JSON that ``--json`` writes."""
+    path, out = tmp_path / "in.csv", tmp_path / "out.json"
+    path.write_text(content)
+    assert main([*arguments, str(path), "--json", str(out)]) == 0
+    return json.loads(out.read_text(), parse_constant=refuse)
+
+
+def test_mos_works(tmp_path: Path) -> None:
+    found = run(tmp_path, SMALL, "mos")
+    assert set(found["items"][0]) == {"item", "dimension", "mos", "n", "std", "ci_low", "ci_high"}
+    named = {"annotator", "dimension", "ratings", "outliers", "rejected", "bias", "inconsistency"}
+    assert named <= set(found["annotators"][0])
+    assert [line["item"] for line in found["items"]] == ["x", "y", "z"]
+    assert found["settings"]["method"] == "zscore"
+    assert found["settings"]["outliers"] == "pooled"
+    assert found["warnings"] == []
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("rule", OUTLIER_RULES)
+def test_mos_choices(tmp_path: Path, method: str, rule: str) -> None:
+    found = run(tmp_path, SMALL, "mos", "--method", method, "--outliers", rule)
+    assert (found["settings"]["method"], found["settings"]["outliers"]) == (method, rule)
+    assert all(isinstance(line["mos"], float | int) for line in found["items"])
+
+
+def test_golden_bt500_and_p910(tmp_path: Path) -> None:
+    rows, golden = nflx()
+    content = RATINGS + "".join(f"{a},{i},{d},{s}\n" for a, i, d, s in rows)
+    found = run(tmp_path, content, "mos", "--outliers", "bt500", "--method", "mean")
+    assert [line["annotator"] for line in found["annotators"] if line["rejected"]] == golden["BT500"][
+        "rejected_subjects"
+    ]
+    assert [line["mos"] for line in found["items"]] == pytest.approx(golden["BT500"]["quality_scores"], abs=1e-9)
+    found = run(tmp_path, content, "mos", "--method", "p910")
+    reference = golden["P910_AnnexE"]
+    assert [line["mos"] for line in found["items"]] == pytest.approx(reference["quality_scores"], abs=1e-6)
+    assert [line["bias"] for line in found["annotators"]] == pytest.approx(reference["observer_bias"], abs=1e-6)
+    spread = [line["inconsistency"] for line in found["annotators"]]
+    assert spread == pytest.approx(reference["observer_inconsistency"], abs=1e-6)
+    assert found["annotators"][0]["bias_error"] == pytest.approx(reference["observer_bias_std"][0], abs=1e-6)
+
+
+def test_ranks_works(tmp_path: Path) -> None:
+    content = RANKS + "a,g,q,x,1\na,g,q,y,2\na,g,q,z,2\nb,g,q,x,1\nb,g,q,y,2\nb,g,q,z,2\nb,h,q,x,1\nb,h,q,y,2\n"
+    found = run(tmp_path, content, "ranks")
+    first, second = found["groups"]
+    assert {"group", "dimension", "kendall_w", "contested", "ranks"} <= set(first)
+    assert (first["kendall_w"], first["contested"]) == (1, False)
+    assert first["ranks"] == {"x": 1, "y": 2.5, "z": 2.5}
+    assert first["wins"] == {"x": 2, "y": 0.5, "z": 0.5}
+    assert (second["kendall_w"], second["contested"]) == (None, None)
+    assert second["note"] == "one annotator only: agreement is unknown"
+    pair = {"group": "g", "dimension": "q", "better": "x", "worse": "y", "gap": 1.5}
+    assert found["pairs"] == [pair, pair | {"worse": "z"}, pair | {"group": "h", "gap": 1}]
+    assert found["ties"] == [{"group": "g", "dimension": "q", "a": "y", "b": "z"}]
+
+
+@pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
+def test_agreement_works(tmp_path: Path, level: str) -> None:
+    found = run(tmp_path, SMALL, "agreement", "--level", level)
+    assert {"alpha", "icc", "weighted_kappa", "pairs"} <= set(found)
+    assert found["level"] == level
+    assert found["pairs"] == 1
+    assert 0 < found["icc"] < 1
+    assert [line["dimension"] for line in found["dimensions"]] == ["q"]
+
+
+def test_agreement_of_two_who_never_overlap_is_null(tmp_path: Path) -> None:
+    found = run(tmp_path, RATINGS + "a,x,q,3\nb,y,q,3\n", "agreement", "--level", "ordinal")
+    assert (found["alpha"], found["icc"], found["weighted_kappa"], found["pairs"]) == (None, None, None, 0)
+    assert found["warnings"] == ["no item was scored by two annotators: nothing can be said about agreement"]
+
+
+def test_agreement_needs_a_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["agreement", str(tmp_path / "in.csv")]) == 2
+    assert "--level" in capsys.readouterr().err
+
+
+def test_json_goes_to_standard_output(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(SMALL)
+    assert main(["mos", str(path)]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["counts"]["ratings"] == 6
+
+
+@pytest.mark.parametrize("command", [["mos"], ["ranks"], ["agreement", "--level", "nominal"]])
+def test_bad_rows_are_named_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    path, out = tmp_path / "in.csv", tmp_path / "out.json"
+    header = RANKS if command == ["ranks"] else RATINGS
+    filler = "a," * (header.count(",") - 1)
+    path.write_text(header + f"{filler}b,1\n{filler}b,NaN\n{filler},2\n")
+    out.write_text("before")
+    assert main([*command, str(path), "--json", str(out)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith(f"{path}: line 3: ")
+    assert said[1].startswith(f"{path}: line 4: ")
+    assert said[2] == f"{path}: 2 problems. Nothing was computed."
+    assert out.read_text() == "before"
+
+
+def test_many_bad_rows_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(RATINGS + "a,x,q,?\n" * 45)
+    assert main(["mos", str(path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 21
+    assert said[-1] == f"{path}: 45 problems; the first 20 are listed. Nothing was computed."
+
+
+@pytest.mark.parametrize("content", ["", RATINGS, "a,b\n1,2\n"])
+def test_unusable_files_are_refused_in_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(content)
+    assert main(["mos", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"{path}: ")
+    assert captured.out == ""
+
+
+def test_absent_file_and_unwritable_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["mos", str(tmp_path / "absent.csv")]) == 2
+    assert capsys.readouterr().err.endswith("absent.csv: cannot be read: No such file or directory\n")
+    path = tmp_path / "in.csv"
+    path.write_text(SMALL)
+    assert main(["mos", str(path), "--json", str(tmp_path / "absent" / "out.json")]) == 1
+    assert "cannot be written: No such file or directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["median", "x.csv"], ["mos"], ["mos", "x.csv", "--method", "median"]])
+def test_wrong_requests(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    assert main(arguments) == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_output_replaces_the_file_whole(tmp_path: Path) -> None:
+    run(tmp_path, SMALL, "mos")
+    run(tmp_path, SMALL, "mos", "--method", "mean")
+    assert json.loads((tmp_path / "out.json").read_text())["settings"]["method"] == "mean"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.csv", "out.json"]
+
+
+ODD = {
+    "one rating": "a,x,q,3\n",
+    "one rater": "a,x,q,3\na,y,q,4\na,z,q,5\n",
+    "one item": "a,x,q,3\nb,x,q,4\nc,x,q,5\n",
+    "constant raters": "".join(f"{a},{i},q,3\n" for a in "abc" for i in "xyz"),
+    "no overlap": "a,x,q,3\nb,y,q,4\n",
+    "only repeats": "a,x,q,3\na,x,q,4\n",
+}
+
+
+@pytest.mark.parametrize("rows", ODD.values(), ids=ODD)
+@pytest.mark.parametrize("method", METHODS)
+def test_odd_data_have_an_answer(tmp_path: Path, rows: str, method: str) -> None:
+    for rule in OUTLIER_RULES:
+        found = run(tmp_path, RATINGS + rows, "mos", "--method", method, "--outliers", rule)
+        for line in found["items"]:
+            assert line["mos"] is None or math.isfinite(line["mos"])
+            assert line["mos"] is not None or found["warnings"]
+    for level in ("nominal", "ordinal", "interval"):
+        found = run(tmp_path, RATINGS + rows, "agreement", "--level", level)
+        assert found["alpha"] is not None or found["warnings"]
+
+
+def test_it_runs_by_itself_without_django_or_slow_packages(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(SMALL)
+    code = (
+        "import sys; from scoring.stats.cli import main; status = main(sys.argv[1:]);"
+        "loaded = {'django', 'evalica', 'scipy.stats', 'sklearn'} & set(sys.modules);"
+        "sys.exit(f'{loaded}' if loaded else status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "mos", str(path)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    module = [sys.executable, "-m", "scoring.stats", "mos", str(path)]
+    assert subprocess.run(module, cwd=ROOT, capture_output=True, text=True, check=True).stdout == done.stdout
+
+
+def test_a_closed_pipe_is_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(RATINGS + "".join(f"a{n % 9},i{n},q,{n % 5}\n" for n in range(20_000)))
+    command = f"{sys.executable} -m scoring.stats mos {path} | head -c 10"
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ('{\n"setting', "")
