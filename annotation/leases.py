@@ -29,15 +29,17 @@ def mine(member: Member, uids: Iterable[str] = ()) -> list[Assignment]:
     return list(found.select_related("unit").order_by("id"))
 
 
+def runs_short(leased: list[Assignment], *, want: int, have: list[str]) -> bool:
+    """Whether the page holds at most half of what it wants. Until then it gets none: several cost little more than one."""
+    return sum(str(assignment.uid) in have for assignment in leased) <= want // 2
+
+
 def fill(member: Member, leased: list[Assignment], *, want: int, have: list[str], turn: int) -> list[Assignment]:
     """Assignments that fill the page up to ``want``: leases that it does not have yet, then new ones.
 
-    A page that still holds more than half of that gets none: several at once cost little more than one.
     ``leased`` gets the new ones too. ``turn`` counts this annotator's items so far; it seeds the choice.
     """
     on_page = sum(str(assignment.uid) in have for assignment in leased)
-    if on_page > want // 2:
-        return []
     given = [assignment for assignment in leased if str(assignment.uid) not in have][: want - on_page]
     if missing := want - on_page - len(given):
         new = lease(member, count=missing, turn=turn)

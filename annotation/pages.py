@@ -52,7 +52,7 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
 
     ``mine``: the annotator's assignments, see ``leases.mine``.
     """
-    pause, sentence = sessions.break_of(member), None
+    pause, sentence, short = sessions.break_of(member), None, True
     done, today = sessions.counts_of(member)
     leased = [assignment for assignment in mine if assignment.state == leases.LEASED]
     given: list[Assignment] = []
@@ -62,12 +62,16 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
         sentence = _("This study is %(state)s. What you sent is stored.") % {"state": state}
     elif pause is None:
         leased += leases.revive([assignment for assignment in mine if assignment.state == leases.EXPIRED])
-        given = leases.fill(member, leased, want=want, have=have, turn=done + len(leased))
+        if short := leases.runs_short(leased, want=want, have=have):
+            given = leases.fill(member, leased, want=want, have=have, turn=done + len(leased))
         if not leased:
             sentence = _("There is nothing more for you to judge in this study at the moment. Thank you.")
+    progress = sessions.progress_of(member, done=done, today=today)
+    if short:  # else the page keeps the total that it has
+        progress["total"] = sessions.total_of(member, done + len(leased))
     return {
         "assignments": assignment_values(given, member),
-        "progress": sessions.progress_of(member, done=done, today=today, held=len(leased)),
+        "progress": progress,
         "break": pause,
         "done": sentence,
     }

@@ -53,14 +53,14 @@ def counts_of(member: Member) -> tuple[int, int]:
     return sums["done"], sums["today"]
 
 
-def progress_of(member: Member, *, done: int, today: int, held: int) -> dict[str, Any]:
-    """How much this annotator has done in this study. ``total`` is never below ``done``; None where it is far off."""
+def progress_of(member: Member, *, done: int, today: int) -> dict[str, Any]:
+    """What this annotator has done in this study."""
     now = timezone.now()
-    open_units = leases.remaining(member, COUNTED)
     started = member.session_started_at or now
-    return {
-        "done": done,
-        "today": today,
-        "total": done + held + open_units if open_units < COUNTED else None,
-        "worked_minutes": round((now - started).total_seconds() / 60, 1),
-    }
+    return {"done": done, "today": today, "worked_minutes": round((now - started).total_seconds() / 60, 1)}
+
+
+def total_of(member: Member, mine: int) -> int | None:
+    """How much there is for this annotator in all: ``mine``, done or leased, and what is open. None: far off."""
+    open_units = leases.remaining(member, COUNTED)
+    return mine + open_units if open_units < COUNTED else None

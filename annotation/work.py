@@ -101,7 +101,7 @@ def _record(
             fresh.append(_row(assignment, event))
     if fresh:
         Event.objects.bulk_create(fresh, ignore_conflicts=True)  # an event that is sent twice is one
-    opened = [assignment.pk for assignment in mine.values() if assignment.opened_at == now]
+    opened = [row.pk for row in mine.values() if row.opened_at == now and str(row.uid) not in outcome.submitted]
     if opened:
         Assignment.objects.filter(pk__in=opened).update(opened_at=now)
     sessions.touch(member, now)
@@ -179,9 +179,10 @@ def _keep_place(member: Member, assignment: Assignment) -> bool:
     """Count the judgement towards its unit: by its lease, or by a place that is still free. False: it is extra."""
     unit = Unit.objects.filter(pk=assignment.unit_id)
     row = Assignment.objects.filter(pk=assignment.pk)
-    leased = bool(row.filter(state=leases.LEASED).update(state=leases.DONE))  # it may just have been taken back
+    values = {"state": leases.DONE, "opened_at": assignment.opened_at}
+    leased = bool(row.filter(state=leases.LEASED).update(**values))  # it may just have been taken back
     if not leased:
-        row.update(state=leases.DONE)
+        row.update(**values)
     assignment.state = leases.DONE
     if member.study.state == StudyState.CLOSED:
         if leased:

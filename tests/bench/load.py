@@ -1,6 +1,7 @@
 """Load: signed-in annotators who rate as fast as the server lets them, against the application with its defaults.
 
-1, 10 and 30 annotators, each in a loop: send an answer and get the next item in the same request. The client runs on
+1, 10 and 30 annotators, each in a loop without a pause: answer an item, take the next. As the browser's page does, each
+holds up to five items, and gets new ones in the answer to a submission when at most two are left. The client runs on
 the same machine. Afterwards the database is asked: every acknowledged judgement is there once, no unit has too many.
 """
 
@@ -22,6 +23,7 @@ from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 15.0
+HOLD = 5  # as static/js/work/session.js
 STEPS = (1, 10, 30)
 
 
@@ -52,13 +54,14 @@ class Annotator(threading.Thread):
 
     def run(self) -> None:
         try:
-            item = self.post("next", {"have": [], "want": 1})["assignments"]
-            while item and not self.stop.is_set():
-                item = self.judge(item[0]["uid"])
+            held = [item["uid"] for item in self.post("next", {"have": [], "want": HOLD})["assignments"]]
+            while held and not self.stop.is_set():
+                held = self.judge(held[0], held[1:])
         except (RuntimeError, OSError, http.client.HTTPException, KeyError) as error:
             self.errors.append(repr(error))
 
-    def judge(self, assignment: str) -> list[dict[str, Any]]:
+    def judge(self, assignment: str, others: list[str]) -> list[str]:
+        """Answer one item; returns the items held afterwards."""
         scores = {"quality": 3.5, "alignment": 4.0, "preservation": 2.1}
         answer = {"scores": scores, "flag": None, "remark": ""}
         events = [
@@ -66,13 +69,12 @@ class Annotator(threading.Thread):
             for seq, (kind, data) in enumerate((("open", {}), ("submit", {"answer": answer})))
         ]
         started = time.perf_counter()
-        said = self.post("events", {"events": events, "have": [], "want": 1})
+        said = self.post("events", {"events": events, "have": others, "want": HOLD})
         self.seconds.append(time.perf_counter() - started)
         if said["submitted"] != {assignment: "done"} or said["refused"]:
             self.errors.append(str(said)[:200])
         self.judged.append(assignment)
-        items: list[dict[str, Any]] = said["assignments"]
-        return items
+        return others + [item["uid"] for item in said["assignments"]]
 
 
 def measure(address: str, seats: list[dict[str, str]]) -> list[str]:

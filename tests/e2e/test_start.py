@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,7 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 600) -> Any:
     deadline = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < deadline, "it did not happen"
@@ -24,17 +26,21 @@ def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     return value
 
 
+def environment(var: Path, **more: str) -> dict[str, str]:
+    plain = {k: v for k, v in os.environ.items() if not k.startswith(("EDITLOOP_", "DATABASE_URL", "REDIS_URL"))}
+    return {**plain, "EDITLOOP_VAR": str(var), "EDITLOOP_PORT": "0", **more}
+
+
 class Started:
     """A running `make up` of its own data folder and port."""
 
     def __init__(self, var: Path) -> None:
-        plain = {k: v for k, v in os.environ.items() if not k.startswith(("EDITLOOP_", "DATABASE_URL", "REDIS_URL"))}
         self.var, self.output = var, var.parent / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.up"],
                 cwd=ROOT,
-                env={**plain, "EDITLOOP_VAR": str(var), "EDITLOOP_PORT": "0"},
+                env=environment(var),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -112,3 +118,30 @@ def test_ctrl_c_ends_every_process(started: Started) -> None:
     assert started.stop() == 0
     assert processes_of(started.var) == []
     assert not (started.var / "up.json").exists()
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks in /proc")
+def test_a_closed_terminal_ends_every_process(tmp_path: Path) -> None:
+    """As make does, a shell between the terminal and the program keeps the terminal's signal to itself."""
+    shell, terminal = pty.fork()
+    if shell == 0:
+        command = f"trap '' HUP; {shlex.quote(sys.executable)} -m scripts.up; :"
+        os.chdir(ROOT)
+        os.execve("/bin/sh", ["sh", "-c", command], environment(tmp_path / "var", EDITLOOP_DEMO="0"))
+    until((tmp_path / "var" / "up.json").exists)
+    assert len(processes_of(tmp_path / "var")) >= 5
+    os.close(terminal)
+    until(lambda: not processes_of(tmp_path / "var"), seconds=60)
+    os.waitpid(shell, 0)
+
+
+def test_without_the_demo_there_are_no_accounts(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.up"]
+    env = environment(tmp_path / "var", EDITLOOP_DEMO="0")
+    with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
+        until((tmp_path / "var" / "up.json").exists)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=60)
+    assert "Editloop is running at http://127.0.0.1:" in said
+    assert "password" not in said
+    assert not (tmp_path / "var" / "accounts.json").exists()

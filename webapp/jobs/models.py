@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -32,6 +31,11 @@ TRANSITIONS: dict[str, tuple[str, ...]] = {
     State.FAILED: (State.QUEUED,),
     State.SUCCEEDED: (),
 }
+
+
+def before(to: str) -> list[str]:
+    """The states from which a job may go to ``to``."""
+    return [state for state, following in TRANSITIONS.items() if to in following]
 
 
 class Job(Row):
@@ -89,11 +93,3 @@ class Job(Row):
     @property
     def is_resumable(self) -> bool:
         return self.state in RESUMABLE
-
-    def check_transition(self, to: str) -> None:
-        """Raise ValidationError unless a job may go from its state to ``to``."""
-        if to not in TRANSITIONS[self.state]:
-            raise ValidationError(
-                _("A job that is “%(now)s” cannot become “%(to)s”.")
-                % {"now": self.get_state_display(), "to": State(to).label}
-            )

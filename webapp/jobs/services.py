@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -45,7 +45,8 @@ def enqueue(job: Job) -> None:
     try:
         tasks.run_job.apply_async([str(job.uid)], queue=job.queue, retry=False)
     except OperationalError:
-        Job.objects.filter(pk=job.pk).update(message=_("Redis does not answer. The job starts when it is back."))
+        waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED)
+        waiting.update(message=_("Redis does not answer. The job starts when it is back."))
 
 
 def claim(*, uid: str, worker: str) -> Job | None:
@@ -68,9 +69,14 @@ def claim(*, uid: str, worker: str) -> Job | None:
     return job
 
 
+def _mine(job: Job) -> QuerySet[Job]:
+    """The job's row, as long as this attempt owns it."""
+    return Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED)
+
+
 def heartbeat(job: Job) -> str | None:
     """Say that the worker lives. Returns the state now, or None if the job is no longer this attempt's."""
-    mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED)
+    mine = _mine(job)
     if not mine.update(heartbeat_at=timezone.now()):
         return None
     return mine.values_list("state", flat=True).first()
@@ -79,37 +85,51 @@ def heartbeat(job: Job) -> str | None:
 def report(job: Job, *, done: int, total: int, message: str, events_read: int) -> None:
     """Store how far the job is and tell its page."""
     job.done, job.total, job.message = min(done, total), total, message
-    Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED).update(
-        done=job.done, total=total, message=message, events_read=events_read
-    )
-    announce(job)
+    if _mine(job).update(done=job.done, total=total, message=message, events_read=events_read):
+        announce(job)
 
 
 def finish(job: Job, *, state: str, message: str = "", summary: dict[str, Any] | None = None) -> bool:
-    """End this attempt in ``state`` (or put it back to waiting). False if the job is no longer this attempt's."""
-    job.refresh_from_db(fields=["state"])
-    if job.state not in CLAIMED:
+    """End this attempt in ``state``, or send it to its queue again. False if the job is no longer this attempt's.
+
+    A job that somebody cancelled does not wait again: it is cancelled.
+    """
+    return _leave(job, _mine(job), state, message, summary=summary or job.summary)
+
+
+def _leave(job: Job, owned: QuerySet[Job], state: str, message: str, **values: Any) -> bool:
+    now = timezone.now()
+    ends: dict[str, Any] = {"state": state, "message": message, "enqueued_at": now}
+    if state != State.QUEUED:
+        ends = {"state": state, "message": message, "finished_at": now}
+    changed = owned.filter(state__in=before(state)).update(**ends, **values)
+    if not changed and state == State.QUEUED:
+        ends = {"state": State.CANCELLED, "message": stopped(), "finished_at": now}
+        changed = owned.filter(state=State.CANCELLING).update(**ends, **values)
+    if not changed:
         return False
-    job.check_transition(state)
-    finished = None if state == State.QUEUED else timezone.now()
-    changed = Job.objects.filter(pk=job.pk, attempt=job.attempt, state__in=CLAIMED).update(
-        state=state, message=message, finished_at=finished, summary=summary or job.summary
-    )
-    if changed:
-        job.refresh_from_db()
-        announce(job)
-    return bool(changed)
+    job.refresh_from_db()
+    announce(job)
+    if job.state == State.QUEUED:
+        enqueue(job)
+    return True
+
+
+def stopped() -> str:
+    return _("Stopped. Resume goes on from here.")
 
 
 def cancel(*, job: Job) -> Job:
     """Ask a job to stop. A waiting one is cancelled at once; a running one saves its place first."""
-    message = _("Stopped. Resume goes on from here.")
     waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED)
-    if not waiting.update(state=State.CANCELLED, finished_at=timezone.now(), message=message):
-        if not Job.objects.filter(pk=job.pk, state=State.RUNNING).update(state=State.CANCELLING):
-            job.refresh_from_db()
-            if job.state != State.CANCELLING:
-                raise ValidationError(_("This job has ended already."))
+    running = Job.objects.filter(pk=job.pk, state=State.RUNNING)
+    ended = {"state": State.CANCELLED, "finished_at": timezone.now(), "message": stopped()}
+    while not (waiting.update(**ended) or running.update(state=State.CANCELLING)):
+        job.refresh_from_db()
+        if job.state == State.CANCELLING:
+            break
+        if not job.is_active:
+            raise ValidationError(_("This job has ended already."))
     job.refresh_from_db()
     announce(job)
     return job
@@ -118,7 +138,8 @@ def cancel(*, job: Job) -> Job:
 @transaction.atomic
 def resume(*, job: Job) -> Job:
     """Send an ended job to its queue again; it goes on where it stopped."""
-    job.check_transition(State.QUEUED)
+    if not job.is_resumable:
+        raise ValidationError(_("Only a job that was cancelled or has failed can be resumed."))
     changed = Job.objects.filter(pk=job.pk, state=job.state).update(
         state=State.QUEUED, crashes=0, enqueued_at=timezone.now(), finished_at=None, message=""
     )
@@ -150,20 +171,17 @@ def reap() -> int:
 def _reap_one(job: Job) -> bool:
     crashes = job.crashes + 1
     if job.state == State.CANCELLING:
-        ended = finish(job, state=State.CANCELLED, message=_("Stopped; its worker had died."))
+        state, message = State.CANCELLED, _("Stopped; its worker had died.")
     elif crashes < settings.JOB_MAX_CRASHES:
+        state = State.QUEUED
         message = _("The worker stopped answering. The job goes on as soon as a worker is free.")
-        ended = finish(job, state=State.QUEUED, message=message)
-        if ended:
-            Job.objects.filter(pk=job.pk).update(enqueued_at=timezone.now())
-            enqueue(job)
     else:
+        state = State.FAILED
         message = _(
             "The worker died %(times)d times during this job, so it is not started again by itself. Look at the log, then resume it."
-        )
-        ended = finish(job, state=State.FAILED, message=message % {"times": crashes})
-    Job.objects.filter(pk=job.pk).update(crashes=crashes)
-    return ended
+        ) % {"times": crashes}
+    silent = _mine(job).filter(heartbeat_at=job.heartbeat_at)  # it may speak again before we write
+    return _leave(job, silent, state, message, crashes=crashes)
 
 
 def announce(job: Job) -> None:

@@ -146,17 +146,13 @@ class _Watch:
         if result["status"] == SUCCEEDED:
             kinds.kind_of(self.job).on_result(self.job, result["summary"])
             services.finish(self.job, state=State.SUCCEEDED, summary=result["summary"])
-        elif self.reason == "shutdown" and services.heartbeat(self.job) == State.RUNNING:
-            self._wait_for_next_worker()
+        elif self.reason == "shutdown":
+            message = _("The worker was shut down. The job goes on when one is started.")
+            services.finish(self.job, state=State.QUEUED, message=message)
         elif self.reason or result["status"] == CANCELLED:
-            services.finish(self.job, state=State.CANCELLED, message=_("Stopped. Resume goes on from here."))
+            services.finish(self.job, state=State.CANCELLED, message=services.stopped())
         else:
             services.finish(self.job, state=State.FAILED, message=result["message"], summary=result["summary"])
-
-    def _wait_for_next_worker(self) -> None:
-        message = _("The worker was shut down. The job goes on when one is started.")
-        if services.finish(self.job, state=State.QUEUED, message=message):
-            services.enqueue(self.job)
 
 
 def _exit_words(status: int) -> str:

@@ -201,7 +201,9 @@ export class WorkPage {
     if (!on) $("strip").hidden = true;
   }
 
-  #progress({ done, total, today }) {
+  /** Without a total in the answer the last one holds: counting what is left is not worth doing at every key press. */
+  #progress({ done, total = this.total, today }) {
+    this.total = total;
     $("count").hidden = false;
     $("progress").hidden = total === null;
     if (total !== null) Object.assign($("progress"), { max: Math.max(1, total), value: Math.min(done, total) });

@@ -1,7 +1,7 @@
-/* Which assignments this page holds, and what comes next. The first held one is current; two more wait with their pictures. */
+/* Which assignments this page holds, and what comes next. The first held one is current; the others wait with their pictures. */
 import { post } from "./api.js";
 
-const HOLD = 3;
+const HOLD = 5;
 const AGAIN = 3_000;
 
 export class Session {
