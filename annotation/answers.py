@@ -97,6 +97,7 @@ def _ranking(
     _protocol: Protocol, dimension: str, shown: Sequence[str], answer: Mapping[str, Any], excused: bool
 ) -> list[LetterMark]:
     order, shelves = answer.get("order"), answer.get("shelves")
+    _check_image_flags(answer.get("flags"), shown)
     if excused and not order:
         return []
     tiers = _tiers(order, shown)
@@ -111,6 +112,16 @@ def _ranking(
         last = shelves[tier[0]]
     ranks = mean_ranks(tiers)
     return [LetterMark(letter, dimension, float(shelves[letter]), ranks[letter]) for letter in shown]
+
+
+def _check_image_flags(flags: object, shown: Sequence[str]) -> None:
+    """Flags of single images of a group: {letter: flag}."""
+    if flags is None:
+        return
+    if not isinstance(flags, Mapping) or not set(flags) <= set(shown):
+        raise AnswerError("A flag belongs to one of the images.")
+    if any(flag not in FLAGS for flag in flags.values()):
+        raise AnswerError("This flag is not known.")
 
 
 def _tiers(order: object, shown: Sequence[str]) -> list[list[str]]:
@@ -129,7 +140,7 @@ def _pairwise(
     choice = answer.get("choice")
     if choice is None and excused:
         return []
-    if choice not in orders:
+    if not isinstance(choice, str) or choice not in orders:
         raise AnswerError("Choose one of the two, a tie, or both bad.")
     ranks = mean_ranks(orders[choice])
     return [LetterMark(letter, protocol.dimensions[0].key, rank=ranks[letter]) for letter in shown]

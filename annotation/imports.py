@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
@@ -103,9 +103,7 @@ def _keep_images(made: ImportPlan, source: ImportSource, progress: Progress) -> 
             _note(progress.journal, fresh)
             progress.report(len(kept) + len(problems), len(made.files), message)
             progress.check()
-    for case in made.cases:
-        if case.mask and not problems:
-            _try(problems, lambda c=case: check_mask(made, c, kept[c.source].verified, kept[c.mask].verified))
+    problems = problems or [fault for case in made.cases if (fault := _mask_fault(made, case, kept))]
     if problems:
         raise _refusal(len(problems), problems)
     return kept
@@ -119,11 +117,15 @@ def _prepare(made: ImportPlan, source: ImportSource, name: str) -> tuple[Verifie
         return str(error)
 
 
-def _try(problems: list[str], check: Callable[[], None]) -> None:
+def _mask_fault(made: ImportPlan, case: CaseRow, kept: dict[str, Kept]) -> str:
+    """Why a case's mask does not fit its source image; empty if it does, or there is none."""
+    if not case.mask:
+        return ""
     try:
-        check()
+        check_mask(made, case, kept[case.source].verified, kept[case.mask].verified)
     except ImportProblem as error:
-        problems.append(str(error))
+        return str(error)
+    return ""
 
 
 def _journal(path: Path | None) -> Iterator[tuple[str, Kept]]:
@@ -148,7 +150,7 @@ def _note(path: Path | None, fresh: dict[str, Kept]) -> None:
 def _insert(dataset: Dataset, made: ImportPlan, kept: dict[str, Kept]) -> dict[str, int]:
     try:
         with transaction.atomic():
-            if dataset.pk is None:
+            if dataset._state.adding:
                 dataset.save()
             Case.objects.bulk_create([_case(dataset, row, kept) for row in made.cases], batch_size=ROWS)
             editors = _editors({row.editor for row in made.candidates})
@@ -157,7 +159,8 @@ def _insert(dataset: Dataset, made: ImportPlan, kept: dict[str, Kept]) -> dict[s
             Candidate.objects.bulk_create(rows, batch_size=ROWS)
     except IntegrityError as error:
         message = _(
-            "Nothing was imported. Some of these cases or candidates are in the data set already: a candidate is told apart by case, editor, seed and settings."
+            "Nothing was imported. Some of these cases or candidates are in the data set already: "
+            "a candidate is told apart by case, editor, seed and settings."
         )
         raise JobError(message) from error
     return {"cases": len(made.cases), "candidates": len(made.candidates), "images": len(kept)}
@@ -202,7 +205,7 @@ def _candidate(row: CandidateRow, cases: dict[str, int], editors: dict[str, int]
 # The job -------------------------------------------------------------------------------------------------------------
 
 
-def start_import(*, archive: UploadedFile, by: User, name: str = "", dataset: Dataset | None = None) -> Job:
+def start_import(*, archive: File[bytes], by: User, name: str = "", dataset: Dataset | None = None) -> Job:
     """Keep an uploaded zip and start the job that imports it, into ``dataset`` or a new one called ``name``."""
     folder = Path(settings.VAR) / "uploads"
     folder.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ def mine(member: Member, uids: Iterable[str] = ()) -> list[Assignment]:
 
 
 def runs_short(leased: list[Assignment], *, want: int, have: list[str]) -> bool:
-    """Whether the page holds at most half of what it wants. Until then it gets none: several cost little more than one."""
+    """Whether the page holds at most half of what it wants. Until then it gets none: several cost no more than one."""
     return sum(str(assignment.uid) in have for assignment in leased) <= want // 2
 
 

@@ -22,7 +22,7 @@ def keep(data: bytes, verified: VerifiedImage, view: ViewCopy) -> StoredImage:
             "original": _save(f"originals/{place}{verified.suffix}", data),
             "view": _save(f"views/{place}.webp", view.data),
             "format": verified.format,
-            "bytes": len(data),
+            "size": len(data),
             "width": verified.width,
             "height": verified.height,
             "view_width": view.width,

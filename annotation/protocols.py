@@ -6,6 +6,7 @@ pairwise, GenAI-Arena. The rubrics say the same in our own words.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,12 @@ class Dimension:
     step: float = 1
     anchors: dict[str, str] = field(default_factory=dict)
     difference: bool = False
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether steps of finite size lead from ``low`` up to ``high``."""
+        finite = all(map(math.isfinite, (self.low, self.high, self.step)))
+        return finite and self.low < self.high and self.step > 0 and self.allows(self.high)
 
     def allows(self, score: object) -> bool:
         """Whether ``score`` lies on the scale. Steps are checked with room for binary fractions."""
@@ -65,8 +72,8 @@ class Protocol:
         if not 1 <= self.session_minutes <= 240 or not 1 <= self.break_minutes <= 240:
             raise ProtocolError("Sessions and breaks last 1 to 240 minutes.")
         for dimension in self.dimensions:
-            if not dimension.low < dimension.high or dimension.step <= 0:
-                raise ProtocolError(f"The scale of {dimension.label} is empty.")
+            if not dimension.is_sound:
+                raise ProtocolError(f"The scale of {dimension.label} does not lead from its low end to its high one.")
 
     @property
     def unit_dimensions(self) -> tuple[str, ...]:

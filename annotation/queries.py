@@ -1,6 +1,7 @@
 """Reads of the library and of studies."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
@@ -77,6 +78,6 @@ def study_progress(study: Study) -> dict[str, int]:
     }
 
 
-def attributions() -> QuerySet[Case]:
+def attributions() -> QuerySet[Case, Any]:
     """Pictures with a named author or licence: one case for each distinct note."""
     return Case.objects.exclude(attribution="").values("attribution", "licence").distinct().order_by("attribution")

@@ -48,7 +48,8 @@ def create_study(
     if not groups:
         raise ValidationError(
             _(
-                "This data set has nothing to judge yet. Make candidates first: a ranking or a comparison needs two of a case."
+                "This data set has nothing to judge yet. Make candidates first: "
+                "a ranking or a comparison needs two of a case."
             )
         )
     _make_items(study, protocol, groups)

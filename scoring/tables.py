@@ -40,4 +40,5 @@ def _rank_rows(study: Study, include_extra: bool) -> Iterator[tuple[str, str, st
         "judgement__annotator", "judgement__unit__item__uid", "dimension", "candidate__uid", "rank"
     )
     for annotator, item, dimension, candidate, rank in values.iterator(chunk_size=CHUNK):
+        assert rank is not None  # by the filter
         yield annotator_name(annotator), str(item), dimension, str(candidate), rank

@@ -85,10 +85,10 @@ def judge(made: Study, user: Any, answer: Callable[[Assignment], Answer], limit:
     """Let ``user`` answer up to ``limit`` units; returns how many there were."""
     member = member_of(made, user)
     for turn in range(limit):
-        assignment = leases.lease_one(member, turn=turn)
-        if assignment is None:
+        lent = leases.lease(member, count=1, turn=turn)
+        if not lent:
             return turn
-        submit(member, assignment, answer(assignment))
+        submit(member, lent[0], answer(lent[0]))
     return limit
 
 

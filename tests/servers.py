@@ -1,4 +1,4 @@
-"""Servers and folders of its own for a bare `pytest`; `make test` makes them for all its steps and says so in the environment.
+"""Servers and folders of its own for a bare `pytest`; `make test` makes them for all its steps.
 
 Loaded by `-p` before the settings are: they read the environment when they are imported.
 """

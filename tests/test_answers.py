@@ -117,9 +117,13 @@ def test_scores_that_are_missing_or_off_the_scale_are_refused(scores: object, wo
 
 @pytest.mark.parametrize(
     ("preset", "score", "fits"),
-    [("hp-score", 0, True), ("hp-score", 5, True), ("hp-score", 4.0, True), ("hp-score", 2.5, False)]
-    + [("hp-score", -1, False), ("hp-score", 6, False), ("likert4", 1, True), ("likert4", 4, True)]
-    + [("likert4", 0, False), ("likert4", 5, False), ("likert4", 1.5, False), ("mos", 1.1, True), ("mos", 4.9, True)],
+    [
+        *(("hp-score", score, True) for score in (0, 4.0, 5)),
+        *(("hp-score", score, False) for score in (-1, 2.5, 6)),
+        *(("likert4", score, True) for score in (1, 4)),
+        *(("likert4", score, False) for score in (0, 1.5, 5)),
+        *(("mos", score, True) for score in (1, 1.1, 4.9)),
+    ],
 )
 def test_each_scale_takes_its_own_steps(preset: str, score: float, fits: bool) -> None:
     protocol = PRESETS[preset]

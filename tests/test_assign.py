@@ -42,12 +42,10 @@ def test_it_works() -> None:
 def test_the_same_seed_gives_the_same_order_in_another_process() -> None:
     """Python's own hash differs between processes; nothing here may depend on it."""
     code = "from annotation.assign import *; print(shuffled(range(23), 7, 'x', 3), seeded('a', 1).random())"
-    told = [
-        subprocess.run(
-            [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, text=True
-        ).stdout.strip()
-        for seed in ("1", "2")
-    ]
+    command, told = [sys.executable, "-c", code], []
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        told.append(subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True).stdout.strip())
     assert told == [f"{shuffled(range(23), 7, 'x', 3)} {seeded('a', 1).random()}"] * 2
 
 
@@ -95,7 +93,9 @@ def test_equal_offers_are_chosen_by_chance() -> None:
     assert max(counts.values()) < 1.3 * min(counts.values())
 
 
-def simulate(editors: list[int], annotators: int, turns: int, raters: int) -> tuple[dict[int, Counter[int]], Counter[int]]:
+def simulate(
+    editors: list[int], annotators: int, turns: int, raters: int
+) -> tuple[dict[int, Counter[int]], Counter[int]]:
     """Annotators take units (one for each entry of ``editors``) in turns, each from a random window of open units.
 
     Returns the editors that each annotator saw, and how many people had each unit.

@@ -26,21 +26,22 @@ def test_presets_survive_json(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "low", "high", "step", "dimensions", "raters", "extra"),
+    ("name", "kind", "scale", "dimensions", "raters"),
     [
-        ("hp-score", "rating", 0, 5, 1, 1, 5, 0),
-        ("mos", "rating", 1, 5, 0.1, 3, 5, 0),
-        ("likert4", "rating", 1, 4, 1, 2, 1, 0),
-        ("group-rank", "ranking", 0, 5, 1, 3, 3, 3),
-        ("pairwise", "pairwise", 0, 1, 1, 1, 1, 0),
+        ("hp-score", "rating", (0, 5, 1), 1, (5, 0)),
+        ("mos", "rating", (1, 5, 0.1), 3, (5, 0)),
+        ("likert4", "rating", (1, 4, 1), 2, (1, 0)),
+        ("group-rank", "ranking", (0, 5, 1), 3, (3, 3)),
+        ("pairwise", "pairwise", (0, 1, 1), 1, (1, 0)),
     ],
 )
 def test_presets_are_those_of_the_papers(
-    name: str, kind: str, low: float, high: float, step: float, dimensions: int, raters: int, extra: int
+    name: str, kind: str, scale: tuple[float, ...], dimensions: int, raters: tuple[int, int]
 ) -> None:
     preset = PRESETS[name]
-    assert (preset.kind, len(preset.dimensions), preset.raters, preset.extra_raters) == (kind, dimensions, raters, extra)
-    assert {(d.low, d.high, d.step) for d in preset.dimensions} == {(low, high, step)}
+    assert (preset.kind, len(preset.dimensions)) == (kind, dimensions)
+    assert (preset.raters, preset.extra_raters) == raters
+    assert {(d.low, d.high, d.step) for d in preset.dimensions} == {scale}
     assert preset.agreement == 0.5
     assert preset.session_minutes <= 30  # ITU-R BT.500
 
@@ -102,7 +103,7 @@ def test_all_kinds_and_depths_are_allowed(kind: str, duels: str) -> None:
 
 
 @given(st.integers(-50, 50), st.sampled_from([1, 0.5, 0.25, 0.1, 0.05, 0.01]), st.integers(1, 400), st.data())
-def test_every_step_of_a_scale_is_on_it_and_nothing_between(low: int, step: float, steps: int, data: st.DataObject) -> None:
+def test_every_step_is_on_the_scale_and_nothing_between(low: int, step: float, steps: int, data: st.DataObject) -> None:
     """Steps such as 0.1 have no exact binary form; typed as a decimal they must be accepted all the same."""
     scale = replace(ONE, low=low, high=round(low + steps * step, 6), step=step)
     place = data.draw(st.integers(0, steps))

@@ -29,7 +29,7 @@ def generate(request: HttpRequest, uid: UUID) -> HttpResponse:
                 by=user_of(request),
             )
         except ValidationError as error:
-            form.add_error(None, [message for message in error.messages])
+            form.add_error(None, list(error.messages))
         else:
             return redirect(job)
     return render(request, "generation/new.html", {"form": form, "dataset": dataset})

@@ -6,6 +6,7 @@ lasting threads, each with its lasting connection.
 """
 
 import os
+from typing import Any, cast
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -15,17 +16,17 @@ from django.core.wsgi import get_wsgi_application
 
 LIVE = "/live/"
 live = get_asgi_application()
-pages = WSGIMiddleware(get_wsgi_application(), workers=int(os.environ.get("EDITLOOP_WEB_THREADS", "4")))
+pages = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=int(os.environ.get("EDITLOOP_WEB_THREADS", "4")))
 
 
-async def application(scope, receive, send):  # type: ignore[no-untyped-def]  # the ASGI signature
+async def application(scope: Any, receive: Any, send: Any) -> Any:
     if scope["type"] == "lifespan":
         return await _lifespan(receive, send)
     app = live if scope["path"].startswith(LIVE) else pages
     return await app(scope, receive, send)
 
 
-async def _lifespan(receive, send):  # type: ignore[no-untyped-def]
+async def _lifespan(receive: Any, send: Any) -> None:
     while (message := await receive())["type"] != "lifespan.shutdown":
         await send({"type": f"{message['type']}.complete"})
     await send({"type": "lifespan.shutdown.complete"})

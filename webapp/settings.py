@@ -109,9 +109,10 @@ ACCOUNT_EMAIL_VERIFICATION = "none"  # an invitation link is the proof
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key"}
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 MFA_SUPPORTED_TYPES = environ.words("EDITLOOP_MFA", "totp,recovery_codes")
-SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": []}}
+_single_sign_on: list[dict[str, object]] = []
+SOCIALACCOUNT_PROVIDERS = {"openid_connect": {"APPS": _single_sign_on}}
 if oidc := os.environ.get("EDITLOOP_OIDC_URL"):
-    SOCIALACCOUNT_PROVIDERS["openid_connect"]["APPS"].append(
+    _single_sign_on.append(
         {
             "provider_id": "sso",
             "name": os.environ.get("EDITLOOP_OIDC_NAME", "Single sign-on"),
@@ -172,7 +173,7 @@ METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
 
 # Logging ------------------------------------------------------------------------------------------------------------
 
-_shared = [
+_shared: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
     structlog.processors.TimeStamper("iso"),

@@ -49,7 +49,7 @@ class Assignment(Row):
 
 
 class Event(models.Model):
-    """One action of an annotator. Rows are only ever added; ``key`` is made by the browser, so a repeat is no second."""
+    """One action of an annotator. Rows are only ever added; the browser makes ``key``, so a repeat is no second."""
 
     id = models.BigAutoField(primary_key=True)
     assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="events")
@@ -89,7 +89,7 @@ class Judgement(Row):
 
 
 class Mark(models.Model):
-    """What a judgement says of one candidate in one dimension: a score, a rank (1 is best, ties share a mean), or both."""
+    """What a judgement says of a candidate in a dimension: a score, a rank (1 is best, ties share a mean), or both."""
 
     id = models.BigAutoField(primary_key=True)
     judgement = models.ForeignKey(Judgement, on_delete=models.CASCADE, related_name="marks")

@@ -47,19 +47,23 @@ class StoredImage(Row):
     original = models.CharField(max_length=200)  # names in the default storage
     view = models.CharField(max_length=200)
     format = models.CharField(max_length=10)
-    bytes = models.PositiveBigIntegerField()
+    size = models.PositiveBigIntegerField()  # of the original, in bytes
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()
     view_width = models.PositiveIntegerField()
     view_height = models.PositiveIntegerField()
 
     def read_view(self) -> bytes:
-        with default_storage.open(self.view) as file:
-            return file.read()
+        return _read(self.view)
 
     def read_original(self) -> bytes:
-        with default_storage.open(self.original) as file:
-            return file.read()
+        return _read(self.original)
+
+
+def _read(name: str) -> bytes:
+    with default_storage.open(name) as file:
+        data: bytes = file.read()
+    return data
 
 
 class Dataset(Row):

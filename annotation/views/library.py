@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from django.core.files.uploadedfile import UploadedFile
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
@@ -59,8 +58,9 @@ def image(request: HttpRequest, uid: UUID) -> HttpResponse:
 def new_import(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        archive: UploadedFile = form.cleaned_data["archive"]
-        job = imports.start_import(archive=archive, by=user_of(request), name=form.cleaned_data["name"])
+        job = imports.start_import(
+            archive=form.cleaned_data["archive"], by=user_of(request), name=form.cleaned_data["name"]
+        )
         return redirect(job)
     return render(request, "library/import.html", {"form": form, "dataset": None})
 

@@ -39,7 +39,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 candidates=candidates,
             )
         except ValidationError as error:
-            form.add_error(None, [message for message in error.messages])
+            form.add_error(None, list(error.messages))
         else:
             messages.success(request, _("The study is open. Now invite annotators."))
             return redirect(study)

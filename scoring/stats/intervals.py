@@ -12,11 +12,11 @@ BLOCK = 4_000_000
 
 def t_interval(mean: Floats, std: Floats, n: Counts, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Student t interval of a mean of n values with sample std; NaN where n < 2. Shapes (items,)."""
-    sizes, position = np.unique(n, return_inverse=True)
-    quantile = np.full(sizes.size, np.nan)
-    several = sizes > 1
-    quantile[several] = stdtrit(sizes[several] - 1.0, (1 + confidence) / 2)
-    half = quantile[position] * std / np.sqrt(np.maximum(n, 1))
+    sizes = np.flatnonzero(np.bincount(n))
+    several = sizes[sizes > 1]
+    quantile = np.full(int(sizes.max(initial=0)) + 1, np.nan)
+    quantile[several] = stdtrit(several - 1.0, (1 + confidence) / 2)
+    half = quantile[n] * std / np.sqrt(np.maximum(n, 1))
     return mean - half, mean + half
 
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from scoring.stats import outliers as rules
 from scoring.stats.connectivity import components
-from scoring.stats.grouped import Counts, Flags, Floats, counts, gather, moments
+from scoring.stats.grouped import Counts, Flags, Floats, counts, gather, moments, quick_moments
 from scoring.stats.intervals import normal_interval, t_interval
-from scoring.stats.p910 import subject_model
+from scoring.stats.p910 import SubjectModel, subject_model
 from scoring.stats.rejection import Rejection, RejectionRule, reject_by_bt500, reject_by_rate
 from scoring.stats.table import Panel, Ratings, merge_repeats, repeated_units
 from scoring.stats.zscore import rescale, zscores
@@ -50,10 +50,10 @@ class MosSettings:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What a method makes of the checked panel. Per unit: ``mos``, ``low``, ``high``.
+    """What a method makes of the checked panel. Per unit: ``n`` annotators, ``mos``, ``std`` and the interval's limits.
 
-    ``values`` are the rows whose mean and std describe a unit. Per rater: ``bias`` and ``inconsistency`` with standard
-    errors, or None where the method has no such figures; ``left_out`` says why a rater could not be used.
+    ``values`` are the rows that ``n`` and ``std`` describe, such as rescaled z-scores (for ``bootstrap_interval``). The
+    z-score method flags the raters it cannot use, ``single`` and ``straight``; the subject methods keep their ``model``.
     """
 
     values: Panel
@@ -63,13 +63,9 @@ class Scored:
     low: Floats
     high: Floats
     clipped: int = 0
-    bias: Floats | None = None
-    bias_error: Floats | None = None
-    inconsistency: Floats | None = None
-    inconsistency_error: Floats | None = None
     single: Flags | None = None
     straight: Flags | None = None
-    unconverged: tuple[int, ...] = ()
+    model: SubjectModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +99,15 @@ def mean_opinion_scores(ratings: Ratings, settings: MosSettings | None = None) -
         # What the checks do not wait for takes a second processor where there is one.
         touched = aside.submit(repeated_units, panel)
         parts = aside.submit(components, panel)
+        plain = aside.submit(plain_bias, panel)
         flags, rejection = check(panel, settings)
         # BT.500 rejects observers and keeps every rating of the others.
         dropped = np.zeros_like(flags) if settings.outlier_rule == "bt500" else flags
         gone = dropped | rejection.rejected[panel.rater] if bool(rejection.rejected.any()) else dropped
         merged, repeats = merge_repeats(panel.keep(~gone), touched.result())
         scored = SCORERS[settings.method](merged, settings)
-        bias, inconsistency = scored.bias, scored.inconsistency
-        if bias is None or inconsistency is None:
-            bias, inconsistency = plain_bias(panel)
+    model = scored.model
+    bias, inconsistency = (model.bias, model.inconsistency) if model else plain.result()
     return MosResult(
         table=ratings,
         settings=settings,
@@ -197,11 +193,7 @@ def score_subjects(panel: Panel, settings: MosSettings) -> Scored:
         std=std,
         low=low,
         high=high,
-        bias=model.bias,
-        bias_error=model.bias_error,
-        inconsistency=model.inconsistency,
-        inconsistency_error=model.inconsistency_error,
-        unconverged=tuple(np.flatnonzero(~model.converged).tolist()),
+        model=model,
     )
 
 
@@ -215,7 +207,7 @@ SCORERS: dict[Method, Callable[[Panel, MosSettings], Scored]] = {
 
 def plain_bias(panel: Panel) -> tuple[Floats, Floats]:
     """Per rater: mean and population std of r - mean_j over items with two ratings or more: P.910's first round."""
-    per_unit, deviation = moments(panel.unit, panel.score, panel.units)
+    per_unit, deviation = quick_moments(panel.unit, panel.score, panel.units)
     shared = (per_unit.n > 1)[panel.unit] if bool((per_unit.n == 1).any()) else slice(None)
-    per_rater, _ = moments(panel.rater[shared], deviation[shared], panel.raters)
+    per_rater, _ = quick_moments(panel.rater[shared], deviation[shared], panel.raters)
     return per_rater.mean, per_rater.std(ddof=0)

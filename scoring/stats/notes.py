@@ -107,7 +107,8 @@ def _of_design(result: MosResult) -> Iterator[str]:
     for dimension in np.flatnonzero(people == 1).tolist():
         name = result.table.dimensions[dimension].as_py()
         yield f"{name}: there is only one annotator, so the scores are one person's and nothing could be checked"
-    for dimension in result.scored.unconverged:
+    model = result.scored.model
+    for dimension in np.flatnonzero(~model.converged).tolist() if model else ():
         name = result.table.dimensions[dimension].as_py()
         yield f"{name}: the alternation for biases and inconsistencies did not converge; take its scores as rough"
 

@@ -70,9 +70,9 @@ def mos_annotators(result: MosResult) -> Rows:
         "used": flag_cells(result.used),
         "reason": text_cells(notes.reasons(result)),
     }
-    if scored.bias_error is not None and scored.inconsistency_error is not None:
-        columns["bias_error"] = number_cells(scored.bias_error)
-        columns["inconsistency_error"] = number_cells(scored.inconsistency_error)
+    if scored.model:
+        columns["bias_error"] = number_cells(scored.model.bias_error)
+        columns["inconsistency_error"] = number_cells(scored.model.inconsistency_error)
     return Rows(columns)
 
 

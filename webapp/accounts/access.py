@@ -6,12 +6,12 @@ from typing import Any, cast
 
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.translation import gettext as _
 
 from webapp.accounts.models import User
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 
 def user_of(request: HttpRequest) -> User:
@@ -21,7 +21,7 @@ def user_of(request: HttpRequest) -> User:
 
 def signed_in(view: View) -> View:
     """Anonymous people go to the sign-in page."""
-    return cast(View, login_required(view))
+    return login_required(view)
 
 
 def engineers(view: View) -> View:
@@ -35,7 +35,7 @@ def admins(view: View) -> View:
 
 def _only(view: View, allowed: Callable[[User], bool]) -> View:
     @wraps(view)
-    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not allowed(user_of(request)):
             raise PermissionDenied(_("Your role does not allow this."))
         return view(request, *args, **kwargs)
@@ -47,7 +47,7 @@ def api_signed_in(view: View) -> View:
     """For scripts: 401 with a sentence, where a redirect to a page would look like success."""
 
     @wraps(view)
-    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if not request.user.is_authenticated:
             return JsonResponse({"error": _("You are signed out. Sign in again; nothing is lost.")}, status=401)
         return view(request, *args, **kwargs)

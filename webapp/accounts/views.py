@@ -66,7 +66,7 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponse:
         try:
             user, _used = services.accept(token=token, **form.cleaned_data)
         except ValidationError as error:
-            form.add_error(None, [message for message in error.messages])
+            form.add_error(None, list(error.messages))
         else:
             login(request, user, backend="django.contrib.auth.backends.ModelBackend")
             return redirect("home")

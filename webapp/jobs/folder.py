@@ -77,7 +77,7 @@ def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]
 
 
 def _own(folder: Path) -> IO[bytes]:
-    """Hold the folder's lock for the life of this process: a new attempt waits until the old one's process has ended."""
+    """Hold the folder's lock for the life of this process: a new attempt waits for the old one's process to end."""
     lock = (folder / "lock").open("wb")
     deadline = time.monotonic() + LOCK_SECONDS
     while True:

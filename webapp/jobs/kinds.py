@@ -4,14 +4,19 @@ Two sorts: work that needs the database runs as `python -m webapp.jobs.run FOLDE
 a program that knows nothing of Django (give ``command``).
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from webapp.jobs.folder import JobRun
 from webapp.jobs.models import Job
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrPromise
 
 DEFAULT, GPU = "default", "gpu"
 
@@ -35,7 +40,7 @@ class JobKind:
     """
 
     name: str
-    label: str
+    label: str | StrPromise  # translated when it is shown
     queue: str = DEFAULT
     work: Callable[[JobRun, Job], dict[str, Any]] | None = None
     command: Callable[[Path], list[str]] = run_here

@@ -1,5 +1,7 @@
 """Which workers are alive: a key in Redis that each worker renews. A queue without a key has nobody listening."""
 
+from contextlib import suppress
+
 import redis
 
 from webapp.live.streams import client
@@ -8,10 +10,8 @@ LIFE_SECONDS = 15
 
 
 def renew(queue: str, worker: str) -> None:
-    try:
+    with suppress(redis.RedisError):  # without Redis nobody can look, either
         client().set(f"worker:{queue}:{worker}", "1", ex=LIFE_SECONDS)
-    except redis.RedisError:
-        pass  # without Redis nobody can look, either
 
 
 def workers(queue: str) -> list[str] | None:

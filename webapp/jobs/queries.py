@@ -41,7 +41,8 @@ def trouble(job: Job) -> str:
     silent = job.heartbeat_at and timezone.now() - job.heartbeat_at > timedelta(seconds=settings.JOB_STALE_SECONDS)
     if job.state in CLAIMED and silent:
         return _(
-            "The worker %(worker)s has stopped answering. The job goes on from its last saved place as soon as a worker is free."
+            "The worker %(worker)s has stopped answering. "
+            "The job goes on from its last saved place as soon as a worker is free."
         ) % {"worker": job.worker}
     if job.state == State.QUEUED and not alive:
         return _("No worker listens to the queue “%(queue)s”. Start one; the job then begins by itself.") % {

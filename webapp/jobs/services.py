@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from webapp.accounts.models import User
 from webapp.jobs import kinds
-from webapp.jobs.models import ACTIVE, CLAIMED, Job, State
+from webapp.jobs.models import ACTIVE, CLAIMED, Job, State, before
 from webapp.live.streams import publish
 
 REQUEUE_AFTER = timedelta(minutes=2)  # a waiting job's message may have died with Redis; a second one does no harm
@@ -98,16 +98,9 @@ def finish(job: Job, *, state: str, message: str = "", summary: dict[str, Any] |
 
 
 def _leave(job: Job, owned: QuerySet[Job], state: str, message: str, **values: Any) -> bool:
-    now = timezone.now()
-    ends: dict[str, Any] = {"state": state, "message": message, "enqueued_at": now}
-    if state != State.QUEUED:
-        ends = {"state": state, "message": message, "finished_at": now}
-    changed = owned.filter(state__in=before(state)).update(**ends, **values)
-    if not changed and state == State.QUEUED:
-        ends = {"state": State.CANCELLED, "message": stopped(), "finished_at": now}
-        changed = owned.filter(state=State.CANCELLING).update(**ends, **values)
-    if not changed:
-        return False
+    when = {"enqueued_at" if state == State.QUEUED else "finished_at": timezone.now()}
+    if not owned.filter(state__in=before(state)).update(state=state, message=message, **when, **values):
+        return state == State.QUEUED and _leave(job, owned, State.CANCELLED, stopped(), **values)
     job.refresh_from_db()
     announce(job)
     if job.state == State.QUEUED:
@@ -146,7 +139,8 @@ def resume(*, job: Job) -> Job:
     if not changed:
         raise ValidationError(_("Somebody else changed this job a moment ago. Load the page again."))
     job.refresh_from_db()
-    transaction.on_commit(lambda: (announce(job), enqueue(job)))
+    transaction.on_commit(lambda: announce(job))
+    transaction.on_commit(lambda: enqueue(job))
     return job
 
 
@@ -178,7 +172,8 @@ def _reap_one(job: Job) -> bool:
     else:
         state = State.FAILED
         message = _(
-            "The worker died %(times)d times during this job, so it is not started again by itself. Look at the log, then resume it."
+            "The worker died %(times)d times during this job, so it is not started again by itself. "
+            "Look at the log, then resume it."
         ) % {"times": crashes}
     silent = _mine(job).filter(heartbeat_at=job.heartbeat_at)  # it may speak again before we write
     return _leave(job, silent, state, message, crashes=crashes)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
@@ -104,5 +105,5 @@ async def live(request: HttpRequest, uid: UUID) -> HttpResponseBase:
     return await stream(request, f"job:{uid}")
 
 
-def _may_watch(user: User, uid: UUID) -> bool:
-    return user.is_authenticated and user.is_engineer and Job.objects.filter(uid=uid).exists()
+def _may_watch(user: User | AnonymousUser, uid: UUID) -> bool:
+    return isinstance(user, User) and user.is_engineer and Job.objects.filter(uid=uid).exists()

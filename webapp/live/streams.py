@@ -73,7 +73,7 @@ async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:
 
 async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
     key = f"live:{channel}"
-    connection = redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)
+    connection: Any = redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)  # replies are untyped
     try:
         if last == "$":  # a fixed start: "$" asked anew at every read would lose what came in between
             newest = await connection.xrevrange(key, count=1)
@@ -84,7 +84,8 @@ async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
             if not found:
                 yield b": beat\n\n"
                 continue
-            for last, fields in found[0][1]:
+            rows = found[key] if isinstance(found, dict) else found[0][1]
+            for last, fields in rows:
                 yield f"id: {last}\nevent: {fields['event']}\ndata: {fields['data']}\n\n".encode()
     except (redis.RedisError, OSError):
         await asyncio.sleep(1)  # the browser connects again after its retry time, with the last id that it saw

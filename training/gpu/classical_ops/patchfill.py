@@ -26,6 +26,7 @@ HALF = PATCH // 2
 COMPONENTS = 24
 COARSEST = 40  # pixels: the pyramid stops before the shorter side of the window falls below
 NEARBY = 9  # pixels: how far the finest level still searches around what the coarser one found
+LARGE = 200  # pixels: the shorter side from which a level trusts the coarser one
 GRAIN = 0.7  # pixels; how narrow the last mixture is
 FEWEST = 50  # patches to copy from; with fewer the fill is smooth
 RIM_BLUR = 4.0  # pixels; how far tone differences along the rim are averaged
@@ -113,25 +114,36 @@ def _fill(finest: Level, rng: np.random.Generator) -> Floats:
         levels.append(_coarser(levels[-1]))
     current = fill_smooth(levels[-1].known, levels[-1].hole)
     found: Ints | None = None
-    for depth in reversed(range(len(levels))):
-        level = levels[depth]
-        if current.shape != level.known.shape:
-            current = np.where(level.hole[..., None], _doubled(current, level.hole.shape), level.known)
+    for level in reversed(levels):
         sources = _sources(level)
-        if sources is None:
-            continue
-        targets = np.argwhere(ndimage.binary_dilation(level.hole, iterations=HALF))
-        found = _start(found, targets, sources.centres, level.hole.shape, rng)
-        for turn in range(rounds := 2 if depth == 0 else 5):
-            widest = NEARBY if depth == 0 else max(level.hole.shape) // 2
-            at_targets, cost = _search(sources, current, targets, found, rng, widest=widest)
-            last = depth == 0 and turn == rounds - 1
-            voted = _vote(level, current, (targets, at_targets, cost), GRAIN if last else HALF)
-            current = np.where(level.hole[..., None], voted, level.known)
-            found = _spread(at_targets, targets, level.hole.shape)
-    return (
-        fill_smooth(finest.known, finest.hole) if found is None else _grained(finest, _without_seam(finest, voted), rng)
-    )
+        if current.shape != level.known.shape:
+            current = _doubled(current, level.hole.shape)
+        current = np.where(level.hole[..., None], current, level.known)
+        if sources is not None:
+            current, found = _settled(level, sources, current, found, rng)
+        elif level is finest:
+            return fill_smooth(finest.known, finest.hole)
+    return _grained(finest, _without_seam(finest, current), rng)
+
+
+def _settled(
+    level: Level, sources: Sources, current: Floats, found: Ints | None, rng: np.random.Generator
+) -> tuple[Floats, Ints]:
+    """Search and vote in turns. The hole and its rim as the patches would have them, and what was found, (h, w, 2).
+
+    Where a coarser level has found places, the last and largest one only looks around them.
+    """
+    shape = level.hole.shape
+    large = found is not None and min(shape) > LARGE
+    targets = np.argwhere(ndimage.binary_dilation(level.hole, iterations=HALF))
+    places = _start(found, targets, sources.centres, shape, rng)
+    rounds = 2 if large else 5
+    for turn in range(rounds):
+        best, cost = _search(sources, (current, targets, places), NEARBY if large else max(shape) // 2, rng)
+        voted = _vote(level, current, (targets, best, cost), GRAIN if turn == rounds - 1 else HALF)
+        current = np.where(level.hole[..., None], voted, level.known)
+        places = _spread(best, targets, shape)
+    return voted, places
 
 
 def _without_seam(level: Level, voted: Floats) -> Floats:
@@ -228,9 +240,13 @@ def _features(view: Floats, at: Ints, basis: Floats) -> Floats:
 
 
 def _search(
-    sources: Sources, current: Floats, targets: Ints, found: Ints, rng: np.random.Generator, *, widest: int
+    sources: Sources, state: tuple[Floats, Ints, Ints], widest: int, rng: np.random.Generator
 ) -> tuple[Ints, Floats]:
-    """PatchMatch, ``widest`` pixels around the first find: the best place to copy from for each target, (n, 2), and the squared patch distance, (n,)."""
+    """PatchMatch from ``state`` (picture, targets, places found before), looking up to ``widest`` pixels around a find.
+
+    The best place to copy from for each target, (n, 2), and the squared patch distance, (n,).
+    """
+    current, targets, found = state
     shape, centres = sources.number.shape, sources.centres
     wanted = _features(_patches(current), targets, sources.basis)
     limit = np.array(shape) - 1

@@ -105,7 +105,7 @@ def engraving(picture: Floats, force: float, rng: np.random.Generator) -> Floats
 
 
 def dots(picture: Floats, force: float, rng: np.random.Generator) -> Floats:
-    """Pointillism: round touches of slightly varied colour on a ground of the same tones, small ones over large ones."""
+    """Pointillism: round touches of slightly varied colour on a ground of like tones, small ones over large ones."""
     scale = _scale(picture)
     canvas = saturate(blurred(picture, 6 * scale), 0.8)
     height, width = picture.shape[:2]
