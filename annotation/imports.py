@@ -205,7 +205,7 @@ def _candidate(row: CandidateRow, cases: dict[str, int], editors: dict[str, int]
 # The job -------------------------------------------------------------------------------------------------------------
 
 
-def start_import(*, archive: File[bytes], by: User, name: str = "", dataset: Dataset | None = None) -> Job:
+def start_import(*, archive: "File[bytes]", by: User, name: str = "", dataset: Dataset | None = None) -> Job:
     """Keep an uploaded zip and start the job that imports it, into ``dataset`` or a new one called ``name``."""
     folder = Path(settings.VAR) / "uploads"
     folder.mkdir(parents=True, exist_ok=True)

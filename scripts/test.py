@@ -95,7 +95,7 @@ def lint_steps(env: dict[str, str]) -> Iterator[Step]:
     yield Step("lint", "ruff check", [sys.executable, "-m", "ruff", "check"], env)
     yield Step("lint", "ruff format --check", [sys.executable, "-m", "ruff", "format", "--check"], env)
     yield Step("lint", "mypy", [sys.executable, "-m", "mypy"], env)
-    yield Step("lint", "import-linter", [str(Path(sys.executable).with_name("lint-imports"))], env)
+    yield Step("lint", "import-linter", [str(Path(sys.executable).with_name("lint-imports")), "--no-logo"], env)
 
 
 def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], stack: ExitStack) -> Iterator[Step]:

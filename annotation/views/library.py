@@ -58,9 +58,7 @@ def image(request: HttpRequest, uid: UUID) -> HttpResponse:
 def new_import(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST or None, request.FILES or None)
     if request.method == "POST" and form.is_valid():
-        job = imports.start_import(
-            archive=form.cleaned_data["archive"], by=user_of(request), name=form.cleaned_data["name"]
-        )
+        job = imports.start_import(by=user_of(request), **form.cleaned_data)
         return redirect(job)
     return render(request, "library/import.html", {"form": form, "dataset": None})
 

@@ -53,7 +53,7 @@ class Scored:
     """What a method makes of the checked panel. Per unit: ``n`` annotators, ``mos``, ``std`` and the interval's limits.
 
     ``values`` are the rows that ``n`` and ``std`` describe, such as rescaled z-scores (for ``bootstrap_interval``). The
-    z-score method flags the raters it cannot use, ``single`` and ``straight``; the subject methods keep their ``model``.
+    z-score method flags the raters it cannot use, ``single`` and ``straight``; subject methods keep their ``model``.
     """
 
     values: Panel

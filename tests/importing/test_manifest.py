@@ -174,7 +174,7 @@ def test_white_space_around_text_is_dropped_and_names_are_composed() -> None:
         ({"split": "valid"}, "split: “valid” is no known split. Known: bench, dev, test, train."),
         ({"params": []}, "params: This is a list; it must be a JSON object, such as"),
         ({"params": "{}"}, "params: This is text; it must be a JSON object, such as"),
-        ({"params": {"a": "x" * 20_000}}, "params: This is 20,009 characters of JSON; the limit is 20,000."),
+        ({"params": {"a": "x" * 100_000}}, "params: This is 100,009 characters of JSON; the limit is 100,000."),
         ({"params": {"a": ["\0"]}}, "params: This holds the control character U+0000. Remove it."),
         ({"params": {"\0": 1}}, "params: This holds the control character U+0000. Remove it."),
         ({"params": json.loads('{"a":' * 20 + "1" + "}" * 20)}, "params: This is nested more than 20 deep."),

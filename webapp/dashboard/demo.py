@@ -143,7 +143,7 @@ def _studies(dataset: Dataset) -> None:
 
 
 def make_people(path: Path) -> list[dict[str, str]]:
-    """The demo accounts with their passwords, made freshly once and kept in ``path`` for the owner of the files alone."""
+    """The demo accounts with their passwords, made freshly once and kept in ``path`` for its owner alone."""
     known = {row["username"]: row["password"] for row in _read(path)}
     rows = []
     for username, role in PEOPLE.items():
