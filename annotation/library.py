@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,17 @@ def ensure_editor(
 
 
 def dataset_hash(dataset: Dataset) -> str:
-    """SHA-256 over a data set's content: every case and candidate, images by their hash, in the order of their keys."""
-    digest = hashlib.sha256()
-    cases = dataset.cases.order_by("key").values_list(
-        "key", "source__sha256", "task", "instruction", "requirement", "split"
-    )
+    """SHA-256 over a data set's content: every case and candidate, images by their hash.
+
+    Rows are sorted by hashes of their own: databases sort text in different ways.
+    """
+    cases = dataset.cases.values_list(
+        "key", "source__sha256", "mask__sha256", "task", "split", "instruction", "instruction_zh", "description",
+        "requirement", "params",
+    )  # fmt: skip
     candidates = Candidate.objects.filter(case__dataset=dataset).values_list(
         "case__key", "editor__slug", "seed", "settings_hash", "image__sha256"
     )
-    for rows in (cases, candidates.order_by("case__key", "editor__slug", "seed", "settings_hash")):
-        for row in rows.iterator(chunk_size=2000):
-            digest.update(json.dumps(row).encode() + b"\n")
-    return digest.hexdigest()
+    rows = chain(cases.iterator(chunk_size=2000), candidates.iterator(chunk_size=2000))
+    hashes = sorted(hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest() for row in rows)
+    return hashlib.sha256(b"".join(hashes)).hexdigest()

@@ -52,7 +52,7 @@ def _write_case(folder: Path, seed: int, index: int, pair: Pair) -> dict[str, An
         "task": pair.edit.task,
         "split": SPLITS[index // len(TASKS) % len(SPLITS)],
         "params": {"scene": pair.scene.to_json(), "edit": pair.edit.to_json()},
-        "attribution": f"Drawn world, seed {seed}, case {index}",
+        "attribution": f"Drawn world of Editloop, seed {seed}",
         "licence": "Apache-2.0",
     }
 

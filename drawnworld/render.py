@@ -1,4 +1,4 @@
-"""Drawing a scene: the same data gives the same bytes. Object stamps, backgrounds and lights are drawn once and kept."""
+"""Drawing a scene: the same data gives the same bytes. Stamps, backgrounds and lights are drawn once and kept."""
 
 from __future__ import annotations
 

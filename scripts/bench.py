@@ -2,6 +2,7 @@
 
 Each tests/bench/<name>.py is a program of its own. A line of its output that is a JSON object is a row of the table:
 {"what": "...", "value": 12.3, "unit": "s", "target": "under 15"}; "target" may be absent. Others are shown.
+A file <name>_data.py belongs to its neighbour.
 `make bench ARGS=load` runs those whose name contains "load", and keeps the other rows of the table as they are.
 """
 
@@ -89,7 +90,8 @@ def page(lines: list[str]) -> str:
 
 
 def main(words: list[str]) -> int:
-    chosen = sorted(path for path in BENCHES.glob("[a-z]*.py") if not words or any(word in path.stem for word in words))
+    programs = sorted(path for path in BENCHES.glob("[a-z]*.py") if not path.stem.endswith("_data"))
+    chosen = [path for path in programs if not words or any(word in path.stem for word in words)]
     if not chosen:
         print(f"No measurement has a name like {' '.join(words) or '*.py'} in tests/bench.", file=sys.stderr)
         return 1

@@ -22,10 +22,8 @@ Answer = dict[str, Any]
 
 def stored_image(name: str) -> StoredImage:
     """A picture's row; there is no file behind it."""
-    return StoredImage(
-        sha256=f"{name:0>64}"[-64:], original=name, view=name, format="PNG", bytes=1,
-        width=64, height=48, view_width=64, view_height=48,
-    )  # fmt: skip
+    sides = {"width": 64, "height": 48, "view_width": 64, "view_height": 48}
+    return StoredImage(sha256=f"{name:0>64}"[-64:], original=name, view=name, format="PNG", size=1, **sides)
 
 
 def dataset(cases: int = 2, editors: int = 3, *, seeds: int = 1, notice: str = "", owner: Any = None) -> Dataset:

@@ -352,9 +352,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_folder_that_another_process_holds(kind: Kind) -> None:  # noqa: F811
+    program_of = kind("return {}").command
     job = claimed()
     job.folder.mkdir(parents=True)
-    program = kind("return {}").command(job.folder)
+    program = program_of(job.folder)
     with (job.folder / "lock").open("wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         impatient = f"import sys, runpy, webapp.jobs.folder as f; f.LOCK_SECONDS = 0.3; sys.argv = {program[1:]}; "

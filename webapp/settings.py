@@ -169,6 +169,7 @@ JOB_MAX_CRASHES = 3  # after so many lost workers a job is not started again by 
 JOB_KILL_SECONDS = 30  # from the request to stop to the kill
 
 DEMO = environ.flag("EDITLOOP_DEMO", True)  # make the demo project and its accounts at the start
+DEMO_CASES = int(os.environ.get("EDITLOOP_DEMO_CASES", "0"))  # photographs' cases to edit at the start; 0: all
 METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
 
 # Logging ------------------------------------------------------------------------------------------------------------

@@ -34,13 +34,13 @@ def environment(var: Path, **more: str) -> dict[str, str]:
 class Started:
     """A running `make up` of its own data folder and port."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, **more: str) -> None:
         self.var, self.output = var, var.parent / "output"
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.up"],
                 cwd=ROOT,
-                env=environment(var),
+                env=environment(var, **more),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -66,7 +66,7 @@ class Started:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    application = Started(tmp_path_factory.mktemp("start") / "var")
+    application = Started(tmp_path_factory.mktemp("start") / "var", EDITLOOP_DEMO_CASES="2")
     yield application
     if application.process.poll() is None:
         application.process.kill()

@@ -1,4 +1,4 @@
-"""The simulations behind docs/statistics.md: `python -m tests.stats.simulate` prints their tables (about a minute).
+"""The simulations behind docs/statistics.md: `python -m tests.stats.simulate` prints their tables (seconds).
 
 Studies of one dimension: normal true scores, annotators with normal biases and log-normal inconsistencies, items given
 to annotators at random. Everything is seeded.

@@ -107,8 +107,9 @@ def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
     say(_("Editing the photographs (about a minute) …"))
     tasks = [task.slug for task, _count in queries.tasks_of(dataset)]
     cores = min(len(tasks), os.cpu_count() or 1)
+    limit = -(-settings.DEMO_CASES // cores)
     started = [
-        start_generation(dataset=dataset, editors=editors, seeds=1, by=None, tasks=tasks[core::cores])
+        start_generation(dataset=dataset, editors=editors, seeds=1, by=None, tasks=tasks[core::cores], limit=limit)
         for core in range(cores)
     ]
     with ThreadPoolExecutor(cores) as threads:

@@ -5,12 +5,13 @@
     outputs/       files the job made
     events.jsonl   one event a line, appended by the process, tailed by the web side
     checkpoint.json  where to go on after a cancel or a crash; replaced as a whole
-    result.json    written once, last: {"status", "message", "summary"}
+    result.json    written once, last: {"attempt", "status", "message", "summary"}
     log.txt        standard output and error of the process
 
 The module knows neither Django nor torch, so the same code runs by hand, in another environment or on another host.
 A process stops when it is sent SIGTERM, or when its standard input closes: the supervisor holds the other end, so a
-supervisor that was killed takes its process with it and no orphan goes on writing.
+supervisor that was killed takes its process with it and no orphan goes on writing. It has ORPHAN_SECONDS to save its
+place; a new attempt waits longer than that for the folder's lock.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
 SUCCEEDED, FAILED, CANCELLED = "succeeded", "failed", "cancelled"
-LOCK_SECONDS = 60.0
+ORPHAN_SECONDS, LOCK_SECONDS = 30.0, 60.0
 
 
 class JobError(Exception):
     """The work cannot be done; the message is shown to the user as it is."""
+
+
+class JobBusy(JobError):
+    """Another process holds the job folder."""
 
 
 class JobStopped(Exception):
@@ -60,20 +65,34 @@ def read_json(path: Path) -> Any:
         return None
 
 
-def read_events(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Whole events from byte ``offset`` on, and the offset after the last whole line."""
+def read_events(path: Path, offset: int = 0, most: int | None = None) -> tuple[list[dict[str, Any]], int]:
+    """Whole events from byte ``offset`` on, from ``most`` lines at most, and the offset after the last line read."""
+    events = []
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            data = file.read()
+            for line in islice(file, most):
+                if not line.endswith(b"\n"):
+                    break  # still being written; if torn by a crash, the next attempt's first newline closes it
+                offset += len(line)
+                events += _event(line)
     except FileNotFoundError:
-        return [], offset
-    end = data.rfind(b"\n") + 1
-    events = []
-    for line in data[:end].splitlines():
-        with suppress(ValueError):  # a line torn by a crash is closed by the next attempt's first newline
-            events.append(json.loads(line))
-    return events, offset + end
+        pass
+    return events, offset
+
+
+def _event(line: bytes) -> list[dict[str, Any]]:
+    """The line's event, or nothing where it is none."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return []
+    return [event] if isinstance(event, dict) and isinstance(event.get("event"), str) else []
+
+
+def write_result(folder: Path, attempt: int, status: str, message: str, summary: dict[str, Any] | None = None) -> None:
+    result = {"attempt": attempt, "status": status, "message": message, "summary": summary or {}}
+    write_json(folder / "result.json", result)
 
 
 def _own(folder: Path) -> IO[bytes]:
@@ -85,7 +104,7 @@ def _own(folder: Path) -> IO[bytes]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > deadline:
-                raise JobError("Another process is still working on this job. Try again in a minute.") from None
+                raise JobBusy("Another process is still working on this job. Try again in a minute.") from None
             time.sleep(0.2)
         else:
             return lock
@@ -106,7 +125,11 @@ class JobRun:
         self.outputs.mkdir(exist_ok=True)
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._owner = _own(folder)
+        try:
+            self._owner = _own(folder)
+        except JobBusy as error:
+            write_result(folder, self.attempt, FAILED, str(error))
+            raise
         self._events = (folder / "events.jsonl").open("ab")
         if self._events.tell():
             self._events.write(b"\n")  # closes a line that a crash may have torn
@@ -146,7 +169,7 @@ class JobRun:
 
     def finish(self, status: str, message: str = "", summary: dict[str, Any] | None = None) -> None:
         self._events.close()
-        write_json(self.folder / "result.json", {"status": status, "message": message, "summary": summary or {}})
+        write_result(self.folder, self.attempt, status, message, summary)
 
 
 def _stop_with_parent(run: JobRun) -> None:
@@ -158,6 +181,9 @@ def _stop_with_parent(run: JobRun) -> None:
         while os.read(sys.stdin.fileno(), 1024):
             pass
         run.stop()
+        time.sleep(ORPHAN_SECONDS)
+        leads = os.getsid(0) == os.getpid()  # started by a supervisor: what it started itself goes with it
+        os.kill(0 if leads else os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()
 
@@ -168,7 +194,11 @@ def _is_pipe(descriptor: int) -> bool:
 
 def run_job(folder: Path, work: Callable[[JobRun], dict[str, Any]]) -> int:
     """Run ``work`` on a job folder, write result.json whatever happens, and return the exit status."""
-    run = JobRun(folder)
+    try:
+        run = JobRun(folder)
+    except JobBusy as error:
+        print(error, file=sys.stderr)
+        return 1
 
     def on_sigterm(_signal: int, _frame: FrameType | None) -> None:
         run.stop()

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 from django.conf import settings
-from django.db import connections
+from django.db import OperationalError, connections
 from django.utils.translation import gettext as _
 
 from webapp.jobs import kinds, services
@@ -25,6 +25,7 @@ from webapp.live.streams import publish
 
 TICK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
+EVENTS_AT_ONCE = 16  # keeping that many images must take less than JOB_STALE_SECONDS
 stopping = threading.Event()  # set when this worker shuts down: running jobs save their place and wait for the next
 
 logger = structlog.get_logger()
@@ -82,22 +83,35 @@ class _Watch:
     def run(self) -> None:
         try:
             while self.process.poll() is None:
-                self._carry_events()
+                if not self._look():
+                    time.sleep(TICK_SECONDS)
+            while self._carry_events():
                 self._heartbeat()
-                self._stop_if_asked()
-                time.sleep(TICK_SECONDS)
-            self._carry_events()
         finally:
             self._kill()
         self._finish()
 
-    def _carry_events(self) -> None:
-        """Apply new events first, then store how far we read: after a crash some are applied twice, none is lost."""
-        events, offset = read_events(self.job.folder / "events.jsonl", self.job.events_read)
+    def _look(self) -> bool:
+        """One look at the living process. True if more events wait to be carried."""
+        more = False
+        try:
+            more = self._carry_events()
+            self._heartbeat()
+        except OperationalError as error:  # a database that is away for a moment must not end hours of work
+            logger.warning("job not noted", job=str(self.job.uid), error=str(error))
+            connections.close_all()
+        self._stop_if_asked()
+        return more
+
+    def _carry_events(self) -> bool:
+        """Carry a few events on; True if there were any. The heartbeat goes on between, however many there are.
+
+        Apply first, then store how far we read: after a crash some are applied twice, none is lost.
+        """
+        events, offset = read_events(self.job.folder / "events.jsonl", self.job.events_read, EVENTS_AT_ONCE)
         if offset == self.job.events_read:
-            return
+            return False
         kinds.kind_of(self.job).on_events(self.job, events)
-        self.job.events_read = offset
         latest: dict[str, Any] = {"done": self.job.done, "total": self.job.total, "message": self.job.message}
         for event in events:
             if event["event"] == "progress":
@@ -105,6 +119,8 @@ class _Watch:
             else:
                 publish(self.job.channel, "work", event)
         services.report(self.job, **latest, events_read=offset)
+        self.job.events_read = offset
+        return True
 
     def _heartbeat(self) -> None:
         now = time.monotonic()
@@ -129,19 +145,19 @@ class _Watch:
             self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, PermissionError):  # macOS answers EPERM for a group of zombies
             os.killpg(self.process.pid, number)
 
     def _kill(self) -> None:
-        if self.process.poll() is None:
-            self._signal(signal.SIGKILL)
+        """The process, and what it started: that may outlive it."""
+        self._signal(signal.SIGKILL)
         self.process.wait()
         if self.process.stdin:
             self.process.stdin.close()
 
     def _finish(self) -> None:
         result = read_json(self.job.folder / "result.json")
-        if result is None:
+        if result is None or result.get("attempt") != self.job.attempt:
             result = {"status": FAILED, "message": _exit_words(self.process.returncode), "summary": {}}
         if result["status"] == SUCCEEDED:
             kinds.kind_of(self.job).on_result(self.job, result["summary"])

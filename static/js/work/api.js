@@ -23,7 +23,8 @@ async function sentence(response) {
 async function outcome(response) {
   // A manual redirect has no status: the server sends people who are signed out to its sign-in page.
   if (response.type === "opaqueredirect") return { ok: false, reason: "signed-out", error: null };
-  if (response.status === 401 || response.status === 403) return { ok: false, reason: "signed-out", error: await sentence(response) };
+  if (response.status === 401 || response.status === 403)
+    return { ok: false, reason: "signed-out", error: await sentence(response) };
   if (response.ok) {
     const data = await response.json().catch(() => null);
     return data && typeof data === "object" ? { ok: true, data } : { ok: false, reason: "unreachable" };

@@ -34,7 +34,7 @@ export class Compare {
   }
 
   /** Shows a source and one or two edits.
-   * @param {{source: HTMLImageElement, edits: {letter: string, label: string, image: HTMLImageElement}[], reset: boolean}} scene
+   * @param {{source: HTMLImageElement, edits: {letter, label, image}[], reset: boolean}} scene
    *   reset: a new item, so that it lies where every item lies, with no tool left on */
   async show({ source, edits, reset }) {
     this.letters = edits.map(({ letter }) => letter);
@@ -100,7 +100,13 @@ export class Compare {
     const pixel = this.zoomed ? this.pixel : this.base;
     this.offset = clampOffset(this.offset, pixel, this.image, pane);
     this.place = placement(this.offset, pixel, this.image, pane);
-    const scene = { shown: this.shown, wipe: this.wipe, gain: this.gain, place: this.place, pixelated: isSmall(this.image) || pixel >= 3 };
+    const scene = {
+      shown: this.shown,
+      wipe: this.wipe,
+      gain: this.gain,
+      place: this.place,
+      pixelated: isSmall(this.image) || pixel >= 3,
+    };
     for (const one of this.panes) one.draw(scene);
     this.grid.classList.toggle("zoomed", this.zoomed);
     this.toolbar.update({ pixel });
@@ -202,7 +208,10 @@ export class Compare {
     this.pixel = pixel;
     this.draw();
     clearTimeout(this.zoomTimer);
-    this.zoomTimer = setTimeout(() => this.#log("zoom", { pixel: Math.round(this.pixel * 1000) / 1000 }), ZOOM_LOG_DELAY);
+    this.zoomTimer = setTimeout(
+      () => this.#log("zoom", { pixel: Math.round(this.pixel * 1000) / 1000 }),
+      ZOOM_LOG_DELAY,
+    );
   }
 
   panBy(dx, dy) {

@@ -1,4 +1,4 @@
-/* The last step of a ranking pass: one strip from best to worst, ties in brackets, and the duels that disagree with it. */
+/* The last step of a ranking pass: one strip from best to worst, ties in brackets, and duels that disagree with it. */
 import { h } from "./dom.js";
 import { SHELVES } from "./order.js";
 import { passHead } from "./shelves.js";
@@ -21,18 +21,42 @@ export class ConfirmView {
 
   draw({ state, at, dimension, thumbs, against, strip }) {
     const end = (text) => h("span", { class: "strip-end" }, text);
-    strip.replaceChildren(end(t("best")), ...SHELVES.map((shelf) => this.#shelf(shelf, at.order, state.shelves, thumbs)), end(t("worst")));
+    strip.replaceChildren(
+      end(t("best")),
+      ...SHELVES.map((shelf) => this.#shelf(shelf, at.order, state.shelves, thumbs)),
+      end(t("worst")),
+    );
     strip.dataset.count = at.order.flat().length > 12 ? "many" : "few";
-    return [passHead(dimension, "confirm"), h("h3", {}, t("confirmTitle")), h("p", { class: "muted small" }, t("confirmHelp")), this.#against(against, at.order)];
+    return [
+      passHead(dimension, "confirm"),
+      h("h3", {}, t("confirmTitle")),
+      h("p", { class: "muted small" }, t("confirmHelp")),
+      this.#against(against, at.order),
+    ];
   }
 
   #shelf(shelf, order, shelves, thumbs) {
     const tiers = order.filter((tier) => shelves[tier[0]] === shelf);
     return h(
       "div",
-      { class: tiers.length ? "strip-shelf" : "strip-shelf empty-shelf", "data-shelf": shelf, role: "group", "aria-label": t("shelf", { shelf }) },
+      {
+        class: tiers.length ? "strip-shelf" : "strip-shelf empty-shelf",
+        "data-shelf": shelf,
+        role: "group",
+        "aria-label": t("shelf", { shelf }),
+      },
       h("span", { class: "strip-number num", "aria-hidden": "true" }, String(shelf)),
-      ...tiers.map((tier) => h("span", { class: tier.length > 1 ? "tier tied" : "tier", role: "group", "aria-label": tier.length > 1 ? `${t("tie")}: ${tier.join(", ")}` : tier[0] }, ...tier.map((letter) => thumbs.get(letter)))),
+      ...tiers.map((tier) =>
+        h(
+          "span",
+          {
+            class: tier.length > 1 ? "tier tied" : "tier",
+            role: "group",
+            "aria-label": tier.length > 1 ? `${t("tie")}: ${tier.join(", ")}` : tier[0],
+          },
+          ...tier.map((letter) => thumbs.get(letter)),
+        ),
+      ),
     );
   }
 
@@ -47,6 +71,11 @@ export class ConfirmView {
         keyButton(t("answerAgain"), index === 0 ? "C" : null, () => this.onReplay(duel)),
       ),
     );
-    return h("div", { class: "against" }, h("h3", {}, t("contradictions", { n: against.length })), h("ul", {}, ...items));
+    return h(
+      "div",
+      { class: "against" },
+      h("h3", {}, t("contradictions", { n: against.length })),
+      h("ul", {}, ...items),
+    );
   }
 }

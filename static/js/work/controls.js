@@ -17,11 +17,20 @@ export function keyButton(text, key, onclick, properties = {}) {
 /** The rubric of a dimension: its text and what its scores mean, best first. */
 export function rubricView(dimension) {
   const { anchors = {} } = dimension.scale;
-  const scores = Object.keys(anchors).map(Number).sort((one, other) => other - one);
+  const scores = Object.keys(anchors)
+    .map(Number)
+    .sort((one, other) => other - one);
   const empty = !dimension.rubric && !scores.length;
   return [
     h("h3", {}, dimension.label),
     ...(empty ? [t("noRubric")] : dimension.rubric.split(/\n+/)).filter(Boolean).map((line) => h("p", {}, line)),
-    h("dl", { class: "anchors" }, ...scores.flatMap((score) => [h("dt", { class: "num" }, format(score, { step: Number.isInteger(score) ? 1 : 0.1 })), h("dd", {}, anchors[score])])),
+    h(
+      "dl",
+      { class: "anchors" },
+      ...scores.flatMap((score) => [
+        h("dt", { class: "num" }, format(score, { step: Number.isInteger(score) ? 1 : 0.1 })),
+        h("dd", {}, anchors[score]),
+      ]),
+    ),
   ];
 }

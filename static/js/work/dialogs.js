@@ -6,8 +6,18 @@ import { t } from "./text.js";
 export const FLAGS = ["no_edit", "broken", "unsafe", "cannot_judge"];
 
 function open(title, content, className = "") {
-  const close = h("button", { type: "button", class: "button small", onclick: () => dialog.close() }, t("close"), caps("Escape"));
-  const dialog = h("dialog", { class: className, "aria-label": title }, h("header", { class: "row spread" }, h("h2", {}, title), close), ...content);
+  const close = h(
+    "button",
+    { type: "button", class: "button small", onclick: () => dialog.close() },
+    t("close"),
+    caps("Escape"),
+  );
+  const dialog = h(
+    "dialog",
+    { class: className, "aria-label": title },
+    h("header", { class: "row spread" }, h("h2", {}, title), close),
+    ...content,
+  );
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   document.body.append(dialog);
@@ -30,7 +40,7 @@ export function guidelinesDialog(html) {
 
 /** Asks for a flag by digit or click.
  * @param {{flag: string|null, letter: string|null, onFlag: (flag: string|null, letter: string|null) => void}} options
- *   letter: the image in view, where the flag may be for it or for the whole item; flagOf: letter or null => flag in force */
+ *   letter: the image in view, where the flag may be for it or for the whole item; flagOf: letter or null => flag */
 export function flagDialog({ letter, flagOf, onFlag }) {
   let target = letter;
   const choices = [...FLAGS, null];
@@ -39,10 +49,27 @@ export function flagDialog({ letter, flagOf, onFlag }) {
     if (flag !== flagOf(target)) onFlag(flag, target);
   };
   const options = choices.map((flag, index) =>
-    h("button", { type: "button", class: "button choice", onclick: () => choose(flag) }, caps(String(flag ? index + 1 : 0)), t(`flag_${flag ?? "none"}`)),
+    h(
+      "button",
+      { type: "button", class: "button choice", onclick: () => choose(flag) },
+      caps(String(flag ? index + 1 : 0)),
+      t(`flag_${flag ?? "none"}`),
+    ),
   );
-  const mark = () => options.forEach((option, index) => option.setAttribute("aria-pressed", choices[index] === flagOf(target)));
-  const dialog = open(t("flagQuestion"), [letter && scopeButtons(letter, (scope) => { target = scope; mark(); }), h("div", { class: "choices" }, ...options)].filter(Boolean), "flags");
+  const mark = () =>
+    options.forEach((option, index) => option.setAttribute("aria-pressed", choices[index] === flagOf(target)));
+  const dialog = open(
+    t("flagQuestion"),
+    [
+      letter &&
+        scopeButtons(letter, (scope) => {
+          target = scope;
+          mark();
+        }),
+      h("div", { class: "choices" }, ...options),
+    ].filter(Boolean),
+    "flags",
+  );
   dialog.addEventListener("keydown", (event) => {
     const digit = digitOf(event);
     if (digit === null || digit > FLAGS.length) return;
@@ -58,7 +85,16 @@ function scopeButtons(letter, onScope) {
     [t("flagItem"), null],
   ];
   const buttons = scopes.map(([text, scope]) =>
-    h("button", { type: "button", class: "button small", "aria-pressed": scope === letter, onclick: (event) => choose(event.currentTarget, scope) }, text),
+    h(
+      "button",
+      {
+        type: "button",
+        class: "button small",
+        "aria-pressed": scope === letter,
+        onclick: (event) => choose(event.currentTarget, scope),
+      },
+      text,
+    ),
   );
   const choose = (button, scope) => {
     for (const one of buttons) one.setAttribute("aria-pressed", one === button);

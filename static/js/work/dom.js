@@ -1,6 +1,7 @@
 /* A few helpers for the document. No markup is built from strings. */
 
-/** h("button", {class: "button", type: "button", onclick: f, "aria-label": "…"}, child, "text", …); null children are skipped. */
+/** h("button", {class: "button", type: "button", onclick: f, "aria-label": "…"}, child, "text", …);
+ * children that are null or false are left out. */
 export function h(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
@@ -20,7 +21,7 @@ export function jsonScript(id) {
   return element ? JSON.parse(element.textContent) : null;
 }
 
-/** A random UUID (version 4). crypto.randomUUID exists on https and localhost only; a laboratory's server may have neither. */
+/** A random UUID (version 4). crypto.randomUUID exists on https and localhost only, and not every server has either. */
 export function uuid() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -30,8 +31,8 @@ export function uuid() {
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
 }
 
-/** A number in [0, 1) that depends on the text alone (FNV-1a, then murmur3's last step): the side of a duel must be random
- * but the same after a reload, so that it cannot be drawn again. */
+/** A number in [0, 1) that depends on the text alone (FNV-1a, then murmur3's last step): the side of a duel must be
+ * random but the same after a reload, so that it cannot be drawn again. */
 export function seededRandom(text) {
   let hash = 0x811c9dc5;
   for (const character of text) hash = Math.imul(hash ^ character.codePointAt(0), 0x01000193);

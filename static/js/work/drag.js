@@ -4,7 +4,7 @@ const THRESHOLD = 6;
 
 /** Makes an element draggable.
  * @param {HTMLElement} element
- * @param {{over: (under: Element|null, x: number, y: number) => void, drop: (under: Element|null, x: number, y: number) => void,
+ * @param {{over: (under: Element|null, x: number) => void, drop: (under: Element|null, x: number) => void,
  *   end: () => void}} handlers under: what lies under the pointer, without the dragged image itself */
 export function draggable(element, { over, drop, end }) {
   let start = null;
@@ -41,7 +41,7 @@ export function draggable(element, { over, drop, end }) {
     if (!ghost) begin();
     const box = ghost.getBoundingClientRect();
     ghost.style.transform = `translate(${event.clientX - box.width / 2}px, ${event.clientY - box.height / 2}px)`;
-    over(under(event), event.clientX, event.clientY);
+    over(under(event), event.clientX);
   });
   element.addEventListener("pointerup", (event) => {
     const dragged = ghost !== null;
@@ -50,8 +50,7 @@ export function draggable(element, { over, drop, end }) {
     if (!dragged) return;
     // The click that follows a drag is not a choice.
     element.addEventListener("click", (click) => click.stopImmediatePropagation(), { capture: true, once: true });
-    setTimeout(() => element.dispatchEvent(new CustomEvent("dragdone")), 0);
-    drop(target, event.clientX, event.clientY);
+    drop(target, event.clientX);
   });
   element.addEventListener("pointercancel", finish);
   element.addEventListener("dragstart", (event) => event.preventDefault());

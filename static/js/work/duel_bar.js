@@ -6,7 +6,8 @@ import { latestDuels } from "./merge_insertion.js";
 import { passHead } from "./shelves.js";
 import { t } from "./text.js";
 
-const choice = (text, key, onclick) => h("button", { type: "button", class: "button choice", onclick }, caps(key), text);
+const choice = (text, key, onclick) =>
+  h("button", { type: "button", class: "button choice", onclick }, caps(key), text);
 
 export class DuelBar {
   constructor({ onAnswer }) {
@@ -25,8 +26,12 @@ export class DuelBar {
     this.question.textContent = t(duel.replay ? "replayTitle" : "duelTitle");
     const shelf = state.shelves[duel.a];
     const here = byShelf(letters, state.shelves)[shelf];
-    const done = [...latestDuels(state.duels).values()].filter(({ a, b }) => here.includes(a) && here.includes(b)).length;
-    this.count.textContent = duel.replay ? `${duel.a} · ${duel.b}` : t("duelCount", { shelf, n: done + 1, most: Math.max(done + 1, at.mostOf[shelf]) });
+    const done = [...latestDuels(state.duels).values()].filter(
+      ({ a, b }) => here.includes(a) && here.includes(b),
+    ).length;
+    this.count.textContent = duel.replay
+      ? `${duel.a} · ${duel.b}`
+      : t("duelCount", { shelf, n: done + 1, most: Math.max(done + 1, at.mostOf[shelf]) });
     return [passHead(dimension, "duels"), h("div", { class: "duel-ask" }, this.question, this.count), this.buttons];
   }
 }

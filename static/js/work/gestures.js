@@ -19,8 +19,8 @@ function onWheel(view, compare) {
   };
 }
 
-/** Attaches the gestures of one pane. compare: panBy(dx, dy), zoomBy(direction, point), zoomTo(ratio, point), wipe (share or
- * null), wipeTo(share), zoomed, edgeOf(pane): the wipe's distance from the pane's left edge. */
+/** Attaches the gestures of one pane. compare: panBy(dx, dy), zoomBy(direction, point), zoomTo(ratio, point), wipe
+ * (share or null), wipeTo(share), zoomed, edgeOf(pane): the wipe's distance from the pane's left edge. */
 export function attachGestures(pane, compare) {
   const { view } = pane;
   const fingers = new Map();
@@ -52,7 +52,8 @@ export function attachGestures(pane, compare) {
     const [one, other] = fingers.values();
     const now = Math.hypot(one.x - other.x, one.y - other.y);
     const middle = middleOf(view);
-    if (spread) compare.zoomTo(now / spread, { x: (one.x + other.x) / 2 - middle.x, y: (one.y + other.y) / 2 - middle.y });
+    if (spread)
+      compare.zoomTo(now / spread, { x: (one.x + other.x) / 2 - middle.x, y: (one.y + other.y) / 2 - middle.y });
     spread = now;
   }
 

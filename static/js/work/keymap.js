@@ -13,8 +13,9 @@ const SIDES = [
   ["Right", "L"],
 ];
 
-/** Keys that move the pictures: arrows behind a prefix ("" or "Shift+"; null where arrows have other work) and H J K L. */
-const panKeys = (prefix) => SIDES.map(([side, letter]) => [`pan${side}`, prefix === null ? [letter] : [`${prefix}Arrow${side}`, letter]]);
+/** Keys that move the pictures: H J K L, and arrows behind a prefix ("" or "Shift+"; null where they have other work). */
+const panKeys = (prefix) =>
+  SIDES.map(([side, letter]) => [`pan${side}`, prefix === null ? [letter] : [`${prefix}Arrow${side}`, letter]]);
 
 /** [action, keys, text id]; a line without text belongs to the line before it in the help. */
 const looking = (prefix) => [
@@ -98,7 +99,16 @@ export const KEYMAP = {
 };
 
 const LATIN = /^[\x20-\x7e]$/;
-const SIGNS = { BracketLeft: "[", BracketRight: "]", Minus: "-", Equal: "=", Comma: ",", Period: ".", NumpadAdd: "+", NumpadSubtract: "-" };
+const SIGNS = {
+  BracketLeft: "[",
+  BracketRight: "]",
+  Minus: "-",
+  Equal: "=",
+  Comma: ",",
+  Period: ".",
+  NumpadAdd: "+",
+  NumpadSubtract: "-",
+};
 
 /** The digit of a key press, or null. A number pad without Num Lock sends arrows, not digits. */
 export function digitOf({ code, key }) {
@@ -123,7 +133,11 @@ export function nameOf(event) {
 }
 
 const reserved = (event) =>
-  event.ctrlKey || event.metaKey || event.isComposing || event.getModifierState?.("AltGraph") || (event.altKey && !event.key.startsWith("Arrow"));
+  event.ctrlKey ||
+  event.metaKey ||
+  event.isComposing ||
+  event.getModifierState?.("AltGraph") ||
+  (event.altKey && !event.key.startsWith("Arrow"));
 
 /** What a key press means in a mode of the table.
  * @returns {{action: string, digit?: number} | null} */
@@ -142,7 +156,16 @@ export function actionOf(event, mode) {
   return null;
 }
 
-const CAPS = { ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓", Arrows: "← ↑ ↓ →", Escape: "Esc", PageUp: "PgUp", PageDown: "PgDn" };
+const CAPS = {
+  ArrowLeft: "←",
+  ArrowRight: "→",
+  ArrowUp: "↑",
+  ArrowDown: "↓",
+  Arrows: "← ↑ ↓ →",
+  Escape: "Esc",
+  PageUp: "PgUp",
+  PageDown: "PgDn",
+};
 
 /** Key caps of one entry of the table, for example Shift+ArrowLeft as two caps. */
 export function caps(key) {
@@ -160,7 +183,9 @@ export function helpFor(mode) {
       h(
         "dl",
         { class: "keys" },
-        ...bindings.filter(([, , text]) => text).flatMap(([, keys, text]) => [h("dt", {}, ...keys.map(caps)), h("dd", {}, t(text))]),
+        ...bindings
+          .filter(([, , text]) => text)
+          .flatMap(([, keys, text]) => [h("dt", {}, ...keys.map(caps)), h("dd", {}, t(text))]),
       ),
     ),
   );

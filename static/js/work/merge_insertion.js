@@ -22,7 +22,7 @@ export function latestDuels(duels) {
   return latest;
 }
 
-/** A comparison of tiers (arrays of items): 1 where x is better, -1 where y is, 0 for a tie; throws Question if unknown. */
+/** Compares tiers (arrays of items): 1 where x is better, -1 where y is, 0 for a tie; throws Question if unknown. */
 function comparison(duels) {
   const latest = latestDuels(duels);
   return (x, y) => {
@@ -39,7 +39,7 @@ function comparison(duels) {
   };
 }
 
-/** Step 1: compare in pairs. Equal elements merge and look for a partner again, so at most one is left without a pair. */
+/** Step 1: compare in pairs. Equal elements merge and look for a partner again, so at most one stays without a pair. */
 function pairUp(elements, compare) {
   const pool = [...elements];
   const pairs = [];
@@ -69,7 +69,7 @@ function insert(chain, element, bound, compare) {
   chain.splice(low, 0, element);
 }
 
-/** Order of insertion 1; 3, 2; 5, 4; 11 … 6; …: groups that end at the Jacobsthal numbers fill binary searches exactly. */
+/** Order of insertion 1; 3, 2; 5, 4; 11 … 6; …: groups that end at Jacobsthal numbers fill binary searches. */
 export function insertionOrder(count) {
   const order = count ? [0] : [];
   for (let [before, end] = [1, 3]; before < count; [before, end] = [end, end + 2 * before]) {
@@ -81,13 +81,17 @@ export function insertionOrder(count) {
 function ascending(elements, compare) {
   if (elements.length < 2) return elements.map((element) => [...element]);
   const { pairs, stray } = pairUp(elements, compare);
-  const chain = ascending(pairs.map((pair) => pair.winner), compare);
+  const chain = ascending(
+    pairs.map((pair) => pair.winner),
+    compare,
+  );
   // Winners that tied share a tier and bring several losers, each below that tier.
   const waiting = chain.flatMap((tier) =>
     pairs.filter((pair) => tier.includes(pair.winner[0])).map((pair) => ({ element: [...pair.loser], bound: tier })),
   );
   if (stray) waiting.push({ element: [...stray], bound: null });
-  for (const index of insertionOrder(waiting.length)) insert(chain, waiting[index].element, waiting[index].bound, compare);
+  for (const index of insertionOrder(waiting.length))
+    insert(chain, waiting[index].element, waiting[index].bound, compare);
   return chain;
 }
 
@@ -97,7 +101,10 @@ function ascending(elements, compare) {
  * @returns {{tiers: string[][] | null, pending: [string, string] | null}} tiers best first when no question is left */
 export function mergeInsertion(items, duels) {
   try {
-    const chain = ascending(items.map((item) => [item]), comparison(duels));
+    const chain = ascending(
+      items.map((item) => [item]),
+      comparison(duels),
+    );
     return { tiers: chain.reverse(), pending: null };
   } catch (question) {
     if (!(question instanceof Question)) throw question;

@@ -5,7 +5,8 @@ import { latestDuels, mergeInsertion, mostComparisons } from "./merge_insertion.
 
 export const SHELVES = [5, 4, 3, 2, 1, 0];
 
-const without = (order, letter) => order.map((tier) => tier.filter((one) => one !== letter)).filter((tier) => tier.length);
+const without = (order, letter) =>
+  order.map((tier) => tier.filter((one) => one !== letter)).filter((tier) => tier.length);
 const canonical = (order) => JSON.stringify(order.map((tier) => [...tier].sort()));
 export const sameOrder = (one, other) => canonical(one) === canonical(other);
 
@@ -76,8 +77,9 @@ export function stepMove(order, shelves, letter, direction) {
   return SHELVES.includes(shelf) ? { kind: "place", data: { letter, shelf } } : null;
 }
 
-/** The events of dropping a letter: onto another one ({tie}), or on a shelf ({shelf, before}; before null: at its end).
- * @returns {{kind: string, data: object}[]} a change of shelf first, then the move inside it; empty if nothing changes */
+/** The events of dropping a letter: onto another one ({tie}), or on a shelf ({shelf, before}; before null: at its
+ * end).
+ * @returns {{kind: string, data: object}[]} a change of shelf, then the move inside it; empty if nothing changes */
 export function dropMove(order, shelves, letter, target) {
   if (target.tie === letter || target.before === letter) return [];
   const shelf = target.tie ? shelves[target.tie] : target.shelf;
@@ -92,7 +94,9 @@ export function dropMove(order, shelves, letter, target) {
 }
 
 function dropIndex(rest, shelves, { shelf, before }) {
-  const index = before ? rest.findIndex((tier) => tier.includes(before)) : rest.findIndex((tier) => shelves[tier[0]] < shelf);
+  const index = before
+    ? rest.findIndex((tier) => tier.includes(before))
+    : rest.findIndex((tier) => shelves[tier[0]] < shelf);
   return index < 0 ? rest.length : index;
 }
 

@@ -1,6 +1,6 @@
-/* Events on their way to the server. Each is written to the browser's storage before it is sent, under a name of its own,
-   and leaves it only when the server has listed its key as saved. So nothing is lost by a reload, a crash or a dead server,
-   and two tabs cannot overwrite each other's queue; sending a key twice has no effect on the server.
+/* Events on their way to the server. Each is written to the browser's storage before it is sent, under a name of its
+   own, and leaves it only when the server has listed its key as saved. So nothing is lost by a reload, a crash or a
+   dead server, and two tabs cannot overwrite each other's queue; sending a key twice has no effect on the server.
 
    A refused event is not sent again: it is kept, with the server's sentence, until the annotator has put it away. */
 import { pause } from "./dom.js";
@@ -12,7 +12,9 @@ const LAST_RETRY = 30_000;
 
 /** The entries of a storage under a prefix, in the order they were written; broken entries are left alone. */
 function stored(storage, prefix) {
-  const names = Array.from({ length: storage.length }, (_, index) => storage.key(index)).filter((name) => name.startsWith(prefix));
+  const names = Array.from({ length: storage.length }, (_, index) => storage.key(index)).filter((name) =>
+    name.startsWith(prefix),
+  );
   return names.sort().flatMap((name) => {
     try {
       return [{ name, ...JSON.parse(storage.getItem(name)) }];
@@ -27,7 +29,15 @@ export class Outbox {
    *  prefix: storage prefix, with the user's id and the study's uid in it
    *  send: events => outcome of api.js's post; onReply: reply => void, for the rest of a good answer
    *  onRefused: ({event, error}) => void; onChange: () => void, whenever `status` may have changed */
-  constructor({ prefix, send, onReply = () => {}, onRefused = () => {}, onChange = () => {}, storage = localStorage, firstRetry = FIRST_RETRY }) {
+  constructor({
+    prefix,
+    send,
+    onReply = () => {},
+    onRefused = () => {},
+    onChange = () => {},
+    storage = localStorage,
+    firstRetry = FIRST_RETRY,
+  }) {
     Object.assign(this, { prefix, send, onReply, onRefused, onChange, storage, firstRetry });
     this.queuePrefix = `${prefix}.queue.`;
     this.refusedPrefix = `${prefix}.refused.`;
@@ -111,7 +121,8 @@ export class Outbox {
     const outcome = await this.send(batch.map(({ event }) => event));
     if (outcome.ok) this.#settled(batch, outcome.data);
     else if (outcome.reason === "signed-out") this.signedOut = { error: outcome.error };
-    else if (outcome.reason === "refused" && batch.length > 1) this.limit = 1; // One by one: only the bad event is refused.
+    else if (outcome.reason === "refused" && batch.length > 1)
+      this.limit = 1; // One by one: only the bad event is refused.
     else if (outcome.reason === "refused") this.#refuse(batch[0], outcome.error);
     else this.failures += 1;
     this.onChange();
@@ -146,7 +157,8 @@ export class Outbox {
 
   #write(prefix, content) {
     this.counter += 1;
-    const name = `${prefix}${String(Date.now()).padStart(15, "0")}.${String(this.counter).padStart(6, "0")}.${content.event.key}`;
+    const order = [String(Date.now()).padStart(15, "0"), String(this.counter).padStart(6, "0")];
+    const name = `${prefix}${order.join(".")}.${content.event.key}`;
     try {
       this.storage.setItem(name, JSON.stringify(content));
     } catch {

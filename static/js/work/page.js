@@ -1,5 +1,5 @@
-/* An annotation page: it holds the session, the outbox and the stage, turns keys into actions and actions into events, and
-   shows the state that the events add up to. What an answer looks like is the task's (rating, ranking, pairwise). */
+/* An annotation page: it holds the session, the outbox and the stage, turns keys into actions and actions into events,
+   and shows the state that the events add up to. What an answer looks like is the task's (see rating.js …). */
 import { post } from "./api.js";
 import { Compare } from "./compare.js";
 import { keyButton, rubricView } from "./controls.js";
@@ -25,10 +25,19 @@ export class WorkPage {
     this.study = jsonScript("study");
     this.answer = $("answer");
     this.images = new Images();
-    this.compare = new Compare($("stage"), { onUse: (tool, details) => this.#used(tool, details), say: (text) => this.say(text) });
+    this.compare = new Compare($("stage"), {
+      onUse: (tool, details) => this.#used(tool, details),
+      say: (text) => this.say(text),
+    });
     this.remark = new RemarkField((text) => this.emit("remark", { text }));
     const prefix = `editloop.outbox.${this.study.user_id}.${this.study.uid}`;
-    this.outbox = new Outbox({ prefix, send: (events) => this.#send(events), onReply: (reply) => this.session.accept(reply), onRefused: (refusal) => this.#refused(refusal), onChange: () => this.#outboxChanged() });
+    this.outbox = new Outbox({
+      prefix,
+      send: (events) => this.#send(events),
+      onReply: (reply) => this.session.accept(reply),
+      onRefused: (refusal) => this.#refused(refusal),
+      onChange: () => this.#outboxChanged(),
+    });
     this.session = new Session({
       study: this.study,
       outbox: this.outbox,
@@ -38,8 +47,19 @@ export class WorkPage {
       onProgress: (progress) => this.#progress(progress),
       onExtra: () => this.#extra(),
     });
-    this.notices = new Notices($("notices"), { outbox: this.outbox, announce: (text) => this.announce(text), canReopen: (uid) => this.session.canReopen(uid), onReopen: (uid) => this.session.reopen(uid), onPostpone: (uid) => this.session.postpone(uid) });
-    this.screens = new Screens($("screen"), { home: this.study.urls.home, onContinue: () => this.session.resume(), onAgain: () => this.session.fetchNext(), onBack: () => this.back() });
+    this.notices = new Notices($("notices"), {
+      outbox: this.outbox,
+      announce: (text) => this.announce(text),
+      canReopen: (uid) => this.session.canReopen(uid),
+      onReopen: (uid) => this.session.reopen(uid),
+      onPostpone: (uid) => this.session.postpone(uid),
+    });
+    this.screens = new Screens($("screen"), {
+      home: this.study.urls.home,
+      onContinue: () => this.session.resume(),
+      onAgain: () => this.session.fetchNext(),
+      onBack: () => this.back(),
+    });
     this.task = makeTask(this);
     this.rubricOpen = preference.read(`rubric.${this.study.kind}`, this.study.kind === "rating");
   }
@@ -52,7 +72,10 @@ export class WorkPage {
     addEventListener("blur", () => this.#letGo());
     addEventListener("online", () => this.outbox.wake());
     addEventListener("offline", () => this.notices.update());
-    addEventListener("beforeunload", (event) => !this.outbox.kept && this.outbox.queue.length && event.preventDefault());
+    addEventListener(
+      "beforeunload",
+      (event) => !this.outbox.kept && this.outbox.queue.length && event.preventDefault(),
+    );
     onlyHere(`editloop.${this.study.user_id}.${this.study.uid}`, () => this.#park());
     this.notices.update();
     void this.session.start();
@@ -146,7 +169,10 @@ export class WorkPage {
     const outcome = await this.session.back();
     this.goingBack = false;
     if (outcome === "shown") return;
-    this.say({ first: t("firstItem"), waiting: t("backWaiting"), unreachable: t("backWaiting") }[outcome] ?? t("backFailed", { why: outcome }));
+    this.say(
+      { first: t("firstItem"), waiting: t("backWaiting"), unreachable: t("backWaiting") }[outcome] ??
+        t("backFailed", { why: outcome }),
+    );
   }
 
   // Server
@@ -202,7 +228,7 @@ export class WorkPage {
   }
 
   /** Without a total in the answer the last one holds: counting what is left is not worth doing at every key press. */
-  #progress({ done, total = this.total, today }) {
+  #progress({ done, total = this.total ?? null, today }) {
     this.total = total;
     $("count").hidden = false;
     $("progress").hidden = total === null;
@@ -213,7 +239,14 @@ export class WorkPage {
 
   #task({ case: { instruction, instruction_zh: chinese, requirement, task }, revising }) {
     const lines = [
-      h("p", { class: "instruction" }, task && h("span", { class: "badge info" }, task), " ", instruction, revising && h("span", { class: "badge warn" }, t("revising"))),
+      h(
+        "p",
+        { class: "instruction" },
+        task && h("span", { class: "badge info" }, task),
+        " ",
+        instruction,
+        revising && h("span", { class: "badge warn" }, t("revising")),
+      ),
       chinese && h("p", { class: "muted", lang: "zh" }, chinese),
       requirement && h("p", { class: "requirement muted" }, requirement),
     ];
@@ -236,14 +269,18 @@ export class WorkPage {
   #picturesFailed(assignment) {
     this.#reveal(false);
     this.screens.show({ reason: "refused", sentence: t("pictureFailed") });
-    $("screen").firstChild.append(h("button", { type: "button", class: "button", onclick: () => this.show(assignment) }, t("tryAgain")));
+    $("screen").firstChild.append(
+      h("button", { type: "button", class: "button", onclick: () => this.show(assignment) }, t("tryAgain")),
+    );
   }
 
   #park() {
     this.parked = true;
     this.#reveal(false);
     this.screens.show({ reason: "refused", sentence: t("otherTab") });
-    $("screen").firstChild.append(h("button", { type: "button", class: "button primary", onclick: () => location.reload() }, t("continueHere")));
+    $("screen").firstChild.append(
+      h("button", { type: "button", class: "button primary", onclick: () => location.reload() }, t("continueHere")),
+    );
   }
 
   // Buttons and keys
@@ -252,7 +289,14 @@ export class WorkPage {
     this.flagButton = keyButton(t("flag"), "X", () => this.#flag());
     this.rubricButton = keyButton(t("rubric"), "R", () => this.#toggleRubric(), { "aria-pressed": this.rubricOpen });
     $("tools").replaceChildren(
-      h("div", { class: "tool-row" }, keyButton(t("undo"), "U", () => this.undo()), keyButton(t("previous"), "P", () => this.back()), this.flagButton, this.rubricButton),
+      h(
+        "div",
+        { class: "tool-row" },
+        keyButton(t("undo"), "U", () => this.undo()),
+        keyButton(t("previous"), "P", () => this.back()),
+        this.flagButton,
+        this.rubricButton,
+      ),
       this.remark.element,
     );
     $("help-button").addEventListener("click", () => helpDialog(this.task.mode));
@@ -277,7 +321,8 @@ export class WorkPage {
     }
     if (this.parked) return;
     if (this.busy) {
-      if (this.screens.reason === "done" && letterOf(event) === "U" && !event.ctrlKey && !event.metaKey) void this.back();
+      if (this.screens.reason === "done" && letterOf(event) === "U" && !event.ctrlKey && !event.metaKey)
+        void this.back();
       return;
     }
     if (this.task.takes?.(event)) {
@@ -290,7 +335,8 @@ export class WorkPage {
     if (!event.repeat || REPEATING.test(found.action)) this.#act(found);
   }
 
-  /** Enter and Space work the button that the keyboard has gone to; on the answer's own controls they keep their meaning here. */
+  /** Enter and Space work the button that the keyboard has gone to; on the answer's own controls they keep their
+   * meaning here. */
   #belongsToButton({ key, target }) {
     if (key !== "Enter" && key !== " ") return false;
     return target.closest("button, a, summary") !== null && !target.closest(".options");
@@ -330,6 +376,12 @@ export class WorkPage {
 
   /** After a click on one of the tools the keys answer again; a press by keyboard leaves the focus where it is. */
   #afterClick(event) {
-    if (event.detail > 0 && !this.busy && event.target.closest("#stage button, #side button, #strip button") && !document.querySelector("dialog[open]")) this.task.home?.();
+    if (
+      event.detail > 0 &&
+      !this.busy &&
+      event.target.closest("#stage button, #side button, #strip button") &&
+      !document.querySelector("dialog[open]")
+    )
+      this.task.home?.();
   }
 }

@@ -17,7 +17,14 @@ export class PairwiseTask {
 
   constructor(page) {
     this.page = page;
-    this.buttons = CHOICES.map(([choice, text, key]) => h("button", { type: "button", class: "button choice", "data-choice": choice, onclick: () => this.choose(choice) }, caps(key), t(text)));
+    this.buttons = CHOICES.map(([choice, text, key]) =>
+      h(
+        "button",
+        { type: "button", class: "button choice", "data-choice": choice, onclick: () => this.choose(choice) },
+        caps(key),
+        t(text),
+      ),
+    );
   }
 
   get context() {
@@ -33,7 +40,12 @@ export class PairwiseTask {
     const dimension = study.dimensions.find(({ key }) => key === assignment.dimension) ?? study.dimensions[0];
     const edits = assignment.images.map(({ letter }) => ({ letter, label: letter, image: images.get(letter) }));
     answer.replaceChildren(
-      h("header", { class: "pass-head" }, h("h2", { class: "dimension-name" }, dimension.label), h("p", { class: "duel-question" }, t("duelTitle"))),
+      h(
+        "header",
+        { class: "pass-head" },
+        h("h2", { class: "dimension-name" }, dimension.label),
+        h("p", { class: "duel-question" }, t("duelTitle")),
+      ),
       h("div", { class: "duel-buttons" }, ...this.buttons),
     );
     compare.setDifference(dimension.difference);
@@ -45,7 +57,8 @@ export class PairwiseTask {
 
   /** An earlier answer is marked; nothing is marked where there is none. */
   update(state) {
-    for (const button of this.buttons) button.setAttribute("aria-pressed", state.submitted?.choice === button.dataset.choice);
+    for (const button of this.buttons)
+      button.setAttribute("aria-pressed", state.submitted?.choice === button.dataset.choice);
   }
 
   choose(choice) {

@@ -8,7 +8,15 @@ export class Pane {
   constructor(role) {
     this.role = role; // "source" or "edit"
     this.layer = h("div", { class: "layer" });
-    this.handle = h("div", { class: "wipe-handle", role: "slider", tabindex: "0", "aria-label": t("wipePosition"), "aria-valuemin": "0", "aria-valuemax": "100", hidden: true });
+    this.handle = h("div", {
+      class: "wipe-handle",
+      role: "slider",
+      tabindex: "0",
+      "aria-label": t("wipePosition"),
+      "aria-valuemin": "0",
+      "aria-valuemax": "100",
+      hidden: true,
+    });
     this.view = h("div", { class: "view" }, this.layer, this.handle);
     this.caption = h("figcaption", {});
     this.element = h("figure", { class: "pane", "data-role": role }, this.caption, this.view);
@@ -19,8 +27,8 @@ export class Pane {
     return { width: this.view.clientWidth, height: this.view.clientHeight };
   }
 
-  /** Shows pictures: own (the pane's own), source and other (each a decoded image or null). Resolves when they are painted
-   * without a gap; an earlier call that is overtaken changes nothing. */
+  /** Shows pictures: own (the pane's own), source and other (each a decoded image or null). Resolves when they are
+   * painted without a gap; an earlier call that is overtaken changes nothing. */
   async fill({ label, own, source = null, other = null }) {
     const ticket = (this.ticket = Symbol("fill"));
     const entries = Object.entries({ own, other, source }).filter(([, image]) => image);
@@ -41,7 +49,11 @@ export class Pane {
     const { source, other } = this.pictures;
     const showing = this.role === "edit" ? (this.pictures[shown] ? shown : "own") : "own";
     const wiping = this.role === "edit" && wipe !== null && showing === "own" && !gain;
-    Object.assign(this.layer.style, { width: `${place.width}px`, height: `${place.height}px`, transform: `translate(${place.left}px, ${place.top}px)` });
+    Object.assign(this.layer.style, {
+      width: `${place.width}px`,
+      height: `${place.height}px`,
+      transform: `translate(${place.left}px, ${place.top}px)`,
+    });
     this.layer.classList.toggle("pixelated", pixelated);
     const visible = { own: showing === "own", source: showing === "source" || wiping, other: showing === "other" };
     for (const [name, picture] of Object.entries(this.pictures)) picture.classList.toggle("off", !visible[name]);
@@ -63,7 +75,11 @@ export class Pane {
     if (!wiping) return;
     const top = Math.max(0, place.top);
     const bottom = Math.min(this.size.height, place.top + place.height);
-    Object.assign(this.handle.style, { left: `${place.left + place.width * wipe}px`, top: `${top}px`, height: `${bottom - top}px` });
+    Object.assign(this.handle.style, {
+      left: `${place.left + place.width * wipe}px`,
+      top: `${top}px`,
+      height: `${bottom - top}px`,
+    });
     this.handle.setAttribute("aria-valuenow", Math.round(wipe * 100));
   }
 

@@ -1,4 +1,4 @@
-/* The ranking page: one dimension of one group in a pass. Shelves, then duels inside shelves, then the strip to confirm. */
+/* The ranking page, one dimension of one group in a pass: shelves, duels inside shelves, then the strip to confirm. */
 import { ConfirmView } from "./confirm.js";
 import { submitButton } from "./controls.js";
 import { seededRandom } from "./dom.js";
@@ -42,8 +42,12 @@ export class RankingTask {
     this.uid = assignment.uid;
     this.images = images;
     this.letters = assignment.images.map(({ letter }) => letter);
-    this.dimension = this.page.study.dimensions.find(({ key }) => key === assignment.dimension) ?? this.page.study.dimensions[0];
-    this.thumbs = new Thumbs(this.letters, images, { onPick: (letter) => this.view(letter), onDrop: (letter, target) => this.drop(letter, target) });
+    this.dimension =
+      this.page.study.dimensions.find(({ key }) => key === assignment.dimension) ?? this.page.study.dimensions[0];
+    this.thumbs = new Thumbs(this.letters, images, {
+      onPick: (letter) => this.view(letter),
+      onDrop: (letter, target) => this.drop(letter, target),
+    });
     this.replay = null;
     this.grabbed = false;
     this.scene = null;
@@ -84,10 +88,16 @@ export class RankingTask {
     const { answer } = this.page;
     const strip = document.getElementById("strip");
     strip.hidden = this.mode !== "confirm";
-    this.thumbs.update({ inView: this.duel ? null : this.inView, shelves: state.shelves, flags: state.flags, grabbed: this.grabbed });
+    this.thumbs.update({
+      inView: this.duel ? null : this.inView,
+      shelves: state.shelves,
+      flags: state.flags,
+      grabbed: this.grabbed,
+    });
     const shared = { state, at: this.at, dimension: this.dimension, letters: this.letters, thumbs: this.thumbs };
     if (this.mode === "duels") answer.replaceChildren(...this.duelBar.draw({ ...shared, duel: this.duel }));
-    else if (this.mode === "shelves") answer.replaceChildren(...this.shelvesView.draw(shared), ...(excuses(state.flag) ? [this.submit] : []));
+    else if (this.mode === "shelves")
+      answer.replaceChildren(...this.shelvesView.draw(shared), ...(excuses(state.flag) ? [this.submit] : []));
     else answer.replaceChildren(...this.confirmView.draw({ ...shared, against: this.against, strip }), this.submit);
   }
 
@@ -107,7 +117,9 @@ export class RankingTask {
     this.inView = letter;
     this.page.refresh();
     const { shelves } = this.page.state;
-    this.page.announce(letter in shelves ? t("imageOnShelf", { letter, shelf: shelves[letter] }) : t("image", { letter }));
+    this.page.announce(
+      letter in shelves ? t("imageOnShelf", { letter, shelf: shelves[letter] }) : t("image", { letter }),
+    );
   }
 
   place(letter, shelf) {
@@ -194,7 +206,15 @@ export class RankingTask {
     const place = order.findIndex((tier) => tier.includes(this.inView));
     const others = order[place].filter((one) => one !== this.inView);
     const tied = others.length ? t("movedTied", { letters: others.join(", ") }) : "";
-    this.page.announce(t("moved", { letter: this.inView, shelf: this.page.state.shelves[this.inView], place: place + 1, count: order.length, tied }));
+    this.page.announce(
+      t("moved", {
+        letter: this.inView,
+        shelf: this.page.state.shelves[this.inView],
+        place: place + 1,
+        count: order.length,
+        tied,
+      }),
+    );
   }
 
   grab() {

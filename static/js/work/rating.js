@@ -29,11 +29,17 @@ export class RatingTask {
 
   async show(assignment, images) {
     const { study, compare } = this.page;
-    this.dimensions = assignment.dimension ? study.dimensions.filter(({ key }) => key === assignment.dimension) : study.dimensions;
+    this.dimensions = assignment.dimension
+      ? study.dimensions.filter(({ key }) => key === assignment.dimension)
+      : study.dimensions;
     this.controls = this.dimensions.map((dimension, index) => this.#control(dimension, index));
     this.page.answer.replaceChildren(...this.controls.map(({ element }) => element), this.submit);
     const [{ letter }] = assignment.images;
-    const shown = compare.show({ source: images.get("source"), edits: [{ letter, label: t("edit"), image: images.get(letter) }], reset: true });
+    const shown = compare.show({
+      source: images.get("source"),
+      edits: [{ letter, label: t("edit"), image: images.get(letter) }],
+      reset: true,
+    });
     this.update(this.page.state);
     const first = this.dimensions.findIndex(({ key }) => !(key in this.page.state.scores));
     this.activate(Math.max(0, first));

@@ -33,7 +33,8 @@ const STEPS = {
   place: placed,
   duel: (state, duel) => ({ ...state, duels: [...state.duels, duel] }),
   move: (state, { order }) => ({ ...state, manual: order }),
-  flag: (state, { flag, letter }) => (letter ? { ...state, flags: withFlag(state.flags, letter, flag) } : { ...state, flag }),
+  flag: (state, { flag, letter }) =>
+    letter ? { ...state, flags: withFlag(state.flags, letter, flag) } : { ...state, flag },
   remark: (state, { text }) => ({ ...state, remark: text }),
   submit: (state, { answer }) => ({ ...state, submitted: answer }),
 };
@@ -43,7 +44,7 @@ function withFlag(flags, letter, flag) {
   return flag ? { ...others, [letter]: flag } : others;
 }
 
-/** Once every image is placed and compared, a new shelf moves the image in the settled order and asks for no duels again. */
+/** Once every image is placed and compared, a new shelf moves the image in the settled order: no duel is asked again. */
 function placed(state, { letter, shelf }, { letters, depth }) {
   const shelves = { ...state.shelves, [letter]: shelf };
   const { order } = standing(state, letters, depth);
@@ -55,8 +56,9 @@ function placed(state, { letter, shelf }, { letters, depth }) {
  * @param {"rating"|"ranking"|"pairwise"} kind
  * @param {{kind: string, data: object}[]} events in the order they happened
  * @param {{letters?: string[], depth?: string}} context the candidates and the depth of the duels (ranking)
- * @returns {object} flag, remark, submitted (the last answer sent, or null), actions (how many an undo can take back), and
- *   scores (rating) or shelves, duels, flags and manual (ranking; manual is the order after moves by hand, or null) */
+ * @returns {object} flag, remark, submitted (the last answer sent, or null), actions (how many an undo can take back),
+ *   and scores (rating) or shelves, duels, flags and manual (ranking; manual is the order after moves by hand, or
+ *   null) */
 export function reduce(kind, events, context = {}) {
   const kept = inForce(events);
   const state = kept.reduce((now, event) => STEPS[event.kind]?.(now, event.data, context) ?? now, START[kind]);

@@ -10,13 +10,24 @@ export class RemarkField {
   constructor(onText) {
     this.onText = onText;
     this.recorded = "";
-    this.input = h("input", { type: "text", id: "remark", maxlength: LONGEST, placeholder: t("remarkHint"), autocomplete: "off" });
+    this.input = h("input", {
+      type: "text",
+      id: "remark",
+      maxlength: LONGEST,
+      placeholder: t("remarkHint"),
+      autocomplete: "off",
+    });
     this.input.addEventListener("input", () => {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.flush(), TYPING_PAUSE);
     });
     this.input.addEventListener("blur", () => this.flush());
-    this.element = h("div", { class: "remark" }, h("label", { for: "remark" }, t("remark"), " ", caps("N")), this.input);
+    this.element = h(
+      "div",
+      { class: "remark" },
+      h("label", { for: "remark" }, t("remark"), " ", caps("N")),
+      this.input,
+    );
   }
 
   /** Shows the remark in force, unless one is being typed. */

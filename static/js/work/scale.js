@@ -1,10 +1,11 @@
-/* Typing a number on a scale, and the control of one dimension: buttons for few values, a slider without a default position
-   for continuous scales. */
+/* Typing a number on a scale, and the control of one dimension: buttons for few values, a slider without a default
+   position for continuous scales. */
 import { h } from "./dom.js";
 import { t } from "./text.js";
 
 const TYPING = 1_500; // ms within which a digit or a point goes on with the number before it
 const MOST_BUTTONS = 11;
+const SHORT = 24; // characters
 
 const decimalsOf = (step) => (String(step).split(".")[1] ?? "").length;
 export const hasButtons = ({ min, max, step }) => step >= 1 && (max - min) / step < MOST_BUTTONS;
@@ -62,7 +63,13 @@ export class DimensionControl {
     this.control = hasButtons(this.scale) ? this.#buttons() : this.#slider();
     const id = `dim-${dimension.key}`;
     this.control.setAttribute("aria-labelledby", id);
-    this.element = h("section", { class: "dim" }, h("header", {}, h("h3", { id }, dimension.label), this.output), this.control, this.#ends());
+    this.element = h(
+      "section",
+      { class: "dim" },
+      h("header", {}, h("h3", { id }, dimension.label), this.output),
+      this.control,
+      this.#ends(),
+    );
     this.element.addEventListener("focusin", onFocus);
     this.element.addEventListener("pointerdown", onFocus);
   }
@@ -74,7 +81,18 @@ export class DimensionControl {
 
   #buttons() {
     this.options = this.values.map((value) =>
-      h("button", { type: "button", role: "radio", class: "option num", "data-value": value, title: this.scale.anchors?.[value], onclick: () => this.set(value) }, String(value)),
+      h(
+        "button",
+        {
+          type: "button",
+          role: "radio",
+          class: "option num",
+          "data-value": value,
+          title: this.scale.anchors?.[value],
+          onclick: () => this.set(value),
+        },
+        String(value),
+      ),
     );
     return h("div", { role: "radiogroup", class: "options" }, ...this.options);
   }
@@ -84,8 +102,16 @@ export class DimensionControl {
     this.thumb = h("span", { class: "thumb-mark", hidden: true });
     const whole = Array.from({ length: Math.floor(max) - Math.ceil(min) + 1 }, (_, index) => Math.ceil(min) + index);
     const every = Math.ceil(whole.length / 11);
-    const ticks = whole.filter((value) => (value - whole[0]) % every === 0).map((value) => this.#at(h("span", { class: "tick num" }, String(value)), value));
-    const slider = h("div", { role: "slider", tabindex: "0", class: "slider", "aria-valuemin": min, "aria-valuemax": max }, h("span", { class: "track" }), ...ticks, this.thumb);
+    const ticks = whole
+      .filter((value) => (value - whole[0]) % every === 0)
+      .map((value) => this.#at(h("span", { class: "tick num" }, String(value)), value));
+    const slider = h(
+      "div",
+      { role: "slider", tabindex: "0", class: "slider", "aria-valuemin": min, "aria-valuemax": max },
+      h("span", { class: "track" }),
+      ...ticks,
+      this.thumb,
+    );
     slider.addEventListener("pointerdown", (event) => this.#drag(slider, event));
     return slider;
   }
@@ -123,7 +149,8 @@ export class DimensionControl {
 
   #ends() {
     const { min, max, anchors = {} } = this.scale;
-    if (!anchors[min] && !anchors[max]) return null;
+    const long = [min, max].some((value) => (anchors[value] ?? "").length > SHORT);
+    if (long || !(anchors[min] || anchors[max])) return null; // Sentences stand in the rubric.
     return h("p", { class: "dim-ends" }, h("span", {}, anchors[min] ?? ""), h("span", {}, anchors[max] ?? ""));
   }
 

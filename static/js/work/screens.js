@@ -9,7 +9,8 @@ const clock = (milliseconds) => {
 };
 
 export class Screens {
-  /** @param {HTMLElement} root @param {{home: string, onContinue: () => void, onAgain: () => void, onBack: () => void}} page */
+  /** @param {HTMLElement} root
+   * @param {{home: string, onContinue: () => void, onAgain: () => void, onBack: () => void}} page */
   constructor(root, page) {
     Object.assign(this, { root, page, reason: null });
   }
@@ -21,19 +22,33 @@ export class Screens {
 
   show({ reason, sentence, until }) {
     this.root.hidden = false;
-    const button = (text, onclick, primary = false) => h("button", { type: "button", class: primary ? "button primary" : "button", onclick }, text);
+    const button = (text, onclick, primary = false) =>
+      h("button", { type: "button", class: primary ? "button primary" : "button", onclick }, text);
     const home = h("a", { class: "button", href: this.page.home }, t("toHome"));
-    const wait = (text) => [h("p", { class: "lead" }, h("span", { class: "spinner", "aria-hidden": "true" }), " ", text)];
+    const wait = (text) => [
+      h("p", { class: "lead" }, h("span", { class: "spinner", "aria-hidden": "true" }), " ", text),
+    ];
     const screens = {
       loading: () => wait(t("loading")),
       sending: () => wait(t("sending")),
       unreachable: () => wait(t("unreachable")),
-      "signed-out": () => [h("h2", {}, t("refusedScreen")), sentence && h("p", {}, sentence), h("a", { class: "button primary", href: location.href }, t("signIn")), home],
+      "signed-out": () => [
+        h("h2", {}, t("refusedScreen")),
+        sentence && h("p", {}, sentence),
+        h("a", { class: "button primary", href: location.href }, t("signIn")),
+        home,
+      ],
       refused: () => [h("h2", {}, t("refusedScreen")), h("p", {}, sentence), home],
       done: () => [
         h("h2", {}, t("doneTitle")),
         h("p", { class: "lead" }, sentence),
-        h("p", { class: "row" }, h("a", { class: "button primary", href: this.page.home }, t("toHome")), button(t("checkAgain"), this.page.onAgain), this.#back()),
+        h(
+          "p",
+          { class: "row" },
+          h("a", { class: "button primary", href: this.page.home }, t("toHome")),
+          button(t("checkAgain"), this.page.onAgain),
+          this.#back(),
+        ),
       ],
       break: () => this.#break(sentence, until),
     };
@@ -47,7 +62,12 @@ export class Screens {
 
   #break(sentence, until) {
     const left = h("p", { class: "break-clock num" });
-    const go = h("button", { type: "button", class: "button primary", disabled: true, onclick: this.page.onContinue }, t("continue"), caps("Enter"));
+    const go = h(
+      "button",
+      { type: "button", class: "button primary", disabled: true, onclick: this.page.onContinue },
+      t("continue"),
+      caps("Enter"),
+    );
     const tick = () => {
       const rest = until - Date.now();
       left.textContent = rest > 0 ? t("breakLeft", { time: clock(rest) }) : t("breakOver");
@@ -57,7 +77,12 @@ export class Screens {
     };
     tick();
     queueMicrotask(() => (this.timer = setInterval(tick, 500)));
-    return [h("h2", {}, t("breakTitle")), h("p", { class: "lead" }, sentence), left, h("p", { class: "row" }, go, h("a", { class: "button", href: this.page.home }, t("toHome")))];
+    return [
+      h("h2", {}, t("breakTitle")),
+      h("p", { class: "lead" }, sentence),
+      left,
+      h("p", { class: "row" }, go, h("a", { class: "button", href: this.page.home }, t("toHome"))),
+    ];
   }
 
   #fill(reason, content) {

@@ -1,4 +1,5 @@
-/* Which assignments this page holds, and what comes next. The first held one is current; the others wait with their pictures. */
+/* Which assignments this page holds, and what comes next. The first held one is current; the others wait with
+   their pictures. */
 import { post } from "./api.js";
 
 const HOLD = 5;
@@ -119,7 +120,7 @@ export class Session {
   }
 
   /** The annotator's previous answer, open for revision.
-   * @returns {Promise<string>} "shown", "first" (there is none before), "waiting" (answers are unsent) or the failure */
+   * @returns {Promise<string>} "shown", "first" (there is none before), "waiting" (answers are unsent) or why not */
   async back() {
     if (!(await this.outbox.settle())) return "waiting";
     const outcome = await post(this.study.urls.back, { before: this.current?.uid ?? null });

@@ -10,8 +10,19 @@ const PHASES = ["shelves", "duels", "confirm"];
 export function passHead(dimension, phase) {
   const steps = [t("stepShelves"), t("stepDuels"), t("stepConfirm")];
   const now = PHASES.indexOf(phase);
-  const items = steps.map((text, index) => h("li", { class: index < now ? "done" : index === now ? "now" : "", "aria-current": index === now && "step" }, text));
-  return h("header", { class: "pass-head" }, h("h2", { class: "dimension-name" }, dimension.label), h("ol", { class: "steps" }, ...items));
+  const items = steps.map((text, index) =>
+    h(
+      "li",
+      { class: index < now ? "done" : index === now ? "now" : "", "aria-current": index === now && "step" },
+      text,
+    ),
+  );
+  return h(
+    "header",
+    { class: "pass-head" },
+    h("h2", { class: "dimension-name" }, dimension.label),
+    h("ol", { class: "steps" }, ...items),
+  );
 }
 
 export class ShelvesView {
@@ -25,9 +36,19 @@ export class ShelvesView {
 
   #row(shelf, onPlace) {
     const anchor = h("span", { class: "shelf-anchor" });
-    const put = h("button", { type: "button", class: "shelf-put", onclick: () => onPlace(shelf), "aria-label": t("shelfButton", { shelf }) }, caps(String(shelf)));
+    const put = h(
+      "button",
+      { type: "button", class: "shelf-put", onclick: () => onPlace(shelf), "aria-label": t("shelfButton", { shelf }) },
+      caps(String(shelf)),
+    );
     const items = h("div", { class: "shelf-items" });
-    const element = h("div", { class: "shelf", role: "group", "aria-label": t("shelf", { shelf }), "data-shelf": shelf }, put, anchor, items);
+    const element = h(
+      "div",
+      { class: "shelf", role: "group", "aria-label": t("shelf", { shelf }), "data-shelf": shelf },
+      put,
+      anchor,
+      items,
+    );
     return { element, anchor, items, put };
   }
 

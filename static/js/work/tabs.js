@@ -1,5 +1,5 @@
-/* One study is worked on in one tab. The tab that was opened last goes on; the others say so and stop. Were both to go on,
-   no answer would be lost (keys make them idempotent), but the annotator would judge the same item twice. */
+/* One study is worked on in one tab. The tab that was opened last goes on; the others say so and stop. Were both to go
+   on, no answer would be lost (keys make them idempotent), but the annotator would judge the same item twice. */
 import { uuid } from "./dom.js";
 
 export function onlyHere(name, onOther) {

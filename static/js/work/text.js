@@ -105,8 +105,10 @@ const TEXT = {
   held: "Source (held)",
   difference: "Difference ×{gain}",
   picture: "{label}, picture",
-  differenceOff: "The difference map is off for this dimension. Shift+D turns it on for this item; its use is recorded.",
-  differenceAsk: "The difference map is off for this dimension. Press the button again to use it for this item; its use is recorded.",
+  differenceOff:
+    "The difference map is off for this dimension. Shift+D turns it on for this item; its use is recorded.",
+  differenceAsk:
+    "The difference map is off for this dimension. Press again to use it for this item; its use is recorded.",
   differenceOn: "The difference map is on for this item. Its use is recorded.",
   wipe: "Wipe",
   wipePosition: "Edge between source and edit",

@@ -16,8 +16,19 @@ export class Thumbs {
   }
 
   #thumb(letter, image, onPick, onDrop) {
-    const picture = h("img", { src: image.src, alt: "", draggable: "false", class: isSmall({ width: image.naturalWidth, height: image.naturalHeight }) && "pixelated" });
-    const thumb = h("button", { type: "button", class: "thumb", "data-letter": letter, onclick: () => onPick(letter) }, picture, h("span", { class: "thumb-letter" }, letter), h("span", { class: "thumb-flag", "aria-hidden": "true" }, "⚑"));
+    const picture = h("img", {
+      src: image.src,
+      alt: "",
+      draggable: "false",
+      class: isSmall({ width: image.naturalWidth, height: image.naturalHeight }) && "pixelated",
+    });
+    const thumb = h(
+      "button",
+      { type: "button", class: "thumb", "data-letter": letter, onclick: () => onPick(letter) },
+      picture,
+      h("span", { class: "thumb-letter" }, letter),
+      h("span", { class: "thumb-flag", "aria-hidden": "true" }, "⚑"),
+    );
     let marked = null;
     const mark = (element, name) => {
       marked?.removeAttribute("data-drop");
@@ -45,7 +56,10 @@ export class Thumbs {
       thumb.classList.toggle("grabbed", grabbed && letter === inView);
       thumb.classList.toggle("flagged", letter in flags);
       const place = letter in shelves ? t("imageOnShelf", { letter, shelf: shelves[letter] }) : t("image", { letter });
-      thumb.setAttribute("aria-label", letter in flags ? `${place}, ${t("flagged", { flag: t(`flag_${flags[letter]}`) })}` : place);
+      thumb.setAttribute(
+        "aria-label",
+        letter in flags ? `${place}, ${t("flagged", { flag: t(`flag_${flags[letter]}`) })}` : place,
+      );
     }
   }
 }
@@ -56,10 +70,17 @@ function targetOf(under, x, letter) {
   if (!shelf) return null;
   const number = Number(shelf.dataset.shelf);
   const thumb = under.closest(".thumb");
-  if (!thumb || thumb.dataset.letter === letter || !shelf.matches(".strip-shelf")) return { shelf: number, before: null, element: shelf, name: "shelf" };
+  if (!thumb || thumb.dataset.letter === letter || !shelf.matches(".strip-shelf"))
+    return { shelf: number, before: null, element: shelf, name: "shelf" };
   const { left, width } = thumb.getBoundingClientRect();
   const share = (x - left) / width;
   const other = thumb.dataset.letter;
   if (share > 0.25 && share < 0.75) return { tie: other, element: thumb, name: "tie" };
-  return { beside: other, after: share >= 0.75, shelf: number, element: thumb, name: share < 0.25 ? "before" : "after" };
+  return {
+    beside: other,
+    after: share >= 0.75,
+    shelf: number,
+    element: thumb,
+    name: share < 0.25 ? "before" : "after",
+  };
 }

@@ -69,7 +69,9 @@ export class Toolbar {
     this.wipeButton.setAttribute("aria-pressed", compare.wipe !== null);
     this.differenceButton.setAttribute("aria-pressed", compare.gain > 0);
     this.differenceButton.classList.toggle("faint", !compare.differenceHere && !compare.deliberate);
-    this.differenceButton.firstChild.textContent = compare.gain ? t("difference", { gain: compare.gain }) : t("differenceButton");
+    this.differenceButton.firstChild.textContent = compare.gain
+      ? t("difference", { gain: compare.gain })
+      : t("differenceButton");
     this.viewButton.setAttribute("aria-pressed", compare.beside);
     this.zoomValue.textContent = `${Math.round(pixel * 100)} %`;
   }

@@ -1,7 +1,7 @@
 /* Sizes and positions of the pictures on the stage. Pure; lengths in CSS pixels.
 
-   "pixel" is the number of CSS pixels that one image pixel takes; the offset is the distance of the picture's middle from
-   the pane's middle. All panes of the stage share both, so they zoom and pan together. */
+   "pixel" is the number of CSS pixels that one image pixel takes; the offset is the distance of the picture's middle
+   from the pane's middle. All panes of the stage share both, so they zoom and pan together. */
 
 export const SMALL = 128;
 export const LARGEST = 1024;

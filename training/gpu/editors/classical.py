@@ -37,7 +37,7 @@ class ClassicalEditor:
         if case.mask is None and case.task in NEED_MASK:
             raise CannotEdit(f"The classical editor needs a mask for the task {case.task}, and the case has none.")
         start = time.perf_counter()
-        rng = np.random.default_rng((abs(seed), crc32(f"{self.name}/{case.task}".encode())))
+        rng = np.random.default_rng((seed % 2**64, crc32(f"{self.name}/{case.task}".encode())))
         mask = None if case.mask is None else to_array(case.mask.convert("L"))
         if mask is not None and not mask.any():
             raise CannotEdit("The case's mask is empty: there is nothing to edit.")
@@ -54,7 +54,7 @@ class ClassicalEditor:
 def load(settings: Mapping[str, Any]) -> ClassicalEditor:
     """``settings``: {"variant": one of VARIANTS, default "careful"}."""
     variant = settings.get("variant", "careful")
-    if set(settings) - {"variant"} or variant not in VARIANTS:
+    if set(settings) - {"variant"} or not isinstance(variant, str) or variant not in VARIANTS:
         raise EditorError(
             f"The classical editor's only setting is variant, one of {', '.join(VARIANTS)}; got {settings}."
         )

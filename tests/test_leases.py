@@ -1,0 +1,430 @@
+"""Leases: how units go to people, one after the other and in a race, and what the database itself forbids."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from annotation import leases
+from annotation.library import load_tasks
+from annotation.models import Assignment, Event, Item, Judgement, Mark, Member, Study, Unit
+from annotation.protocols import PRESETS
+from annotation.studies import add_member, set_state
+from scoring.services import ask_more_raters
+from tests import judging
+from tests.judging import by_worth, event, judge, member_of, ranked, rated, submit
+from webapp.accounts.models import User
+
+GOOD = rated({"overall": 4})
+RANK = PRESETS["group-rank"]
+
+
+def people(count: int) -> list[User]:
+    return [User.objects.create(username=f"annotator-{number}", role="annotator") for number in range(count)]
+
+
+def rating(cases: int, editors: int, raters: int, members: int) -> tuple[Study, list[Member]]:
+    """A study of ``cases * editors`` units on one scale."""
+    users = people(members)
+    protocol = replace(PRESETS["hp-score"], raters=raters)
+    made = judging.study(judging.dataset(cases, editors), "hp-score", users, protocol=protocol)
+    return made, [member_of(made, user) for user in users]
+
+
+def ranking(cases: int, members: int, **changes: Any) -> tuple[Study, list[Member]]:
+    users = people(members)
+    made = judging.study(judging.dataset(cases, 3), "group-rank", users, protocol=replace(RANK, **changes))
+    return made, [member_of(made, user) for user in users]
+
+
+def take(member: Member, count: int = 1, turn: int = 0) -> list[Assignment]:
+    return leases.lease(member, count=count, turn=turn)
+
+
+def run_out(**rows: Any) -> None:
+    """Let the clock pass the leases."""
+    Assignment.objects.filter(**rows).update(leased_until=timezone.now() - timedelta(seconds=1))
+
+
+def books_are_right(study: Study) -> None:
+    """``taken`` and ``done`` of every unit are what its assignments and judgements say."""
+    for unit in study.units.all():
+        held = unit.assignments.filter(state="leased").count()
+        counted = unit.judgements.filter(is_extra=False).count()
+        assert (unit.taken, unit.done) == (held + counted, counted)
+
+
+# One after the other ------------------------------------------------------------------------------------------------
+
+
+def test_it_works(db: None) -> None:
+    study, (one, *_others) = rating(cases=3, editors=2, raters=2, members=2)
+    lent = take(one, count=4)
+    assert len({assignment.unit_id for assignment in lent}) == 4
+    assert all(timedelta(minutes=19) < row.leased_until - timezone.now() <= timedelta(minutes=20) for row in lent)
+    assert sorted(study.units.values_list("taken", flat=True)) == [0, 0, 1, 1, 1, 1]
+    books_are_right(study)
+
+
+def test_nobody_gets_a_unit_twice_and_everybody_gets_all(db: None) -> None:
+    study, members = rating(cases=4, editors=3, raters=2, members=3)
+    given = Counter({member.pk: judge(study, member.user, lambda _assignment: GOOD) for member in members[:2]})
+    assert set(given.values()) == {12}
+    assert take(members[2]) == []
+    assert set(study.units.values_list("taken", "done")) == {(2, 2)}
+    books_are_right(study)
+
+
+def test_people_begin_at_different_places(db: None) -> None:
+    _study, members = rating(cases=30, editors=1, raters=9, members=8)
+    assert len({take(member)[0].unit_id for member in members}) > 4
+
+
+def test_editors_are_mixed_for_everybody(db: None) -> None:
+    """12 judgements of units of four editors: each annotator sees each editor about three times."""
+    study, members = rating(cases=10, editors=4, raters=3, members=6)
+    for member in members:
+        judge(study, member.user, lambda _assignment: GOOD, limit=12)
+        seen = Counter(Mark.objects.filter(judgement__annotator=member.user).values_list("candidate__editor", flat=True))
+        assert len(seen) == 4
+        assert set(seen.values()) <= {2, 3, 4}
+
+
+def test_the_order_is_a_seeded_permutation_of_the_items_candidates(db: None) -> None:
+    study, members = ranking(cases=6, members=4)
+    orders = set()
+    for member in members[:3]:
+        for assignment in take(member, count=18):
+            here = list(assignment.unit.item.candidates.order_by("pk").values_list("pk", flat=True))
+            assert sorted(assignment.order) == here
+            orders.add(tuple(here.index(candidate) for candidate in assignment.order))
+    assert len(orders) == 6  # all orders of three occur
+    assert study.seed == 7
+
+
+# Time ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_lease_that_ran_out_stays_until_somebody_needs_the_unit(db: None) -> None:
+    study, (one, other) = rating(cases=2, editors=1, raters=1, members=2)
+    (first,) = take(one)
+    run_out()
+    (second,) = take(other)
+    assert second.unit_id != first.unit_id
+    assert Assignment.objects.get(pk=first.pk).state == "leased"
+    (third,) = take(other, turn=1)
+    assert third.unit_id == first.unit_id
+    assert Assignment.objects.get(pk=first.pk).state == "expired"
+    assert take(other, turn=2) == []
+    books_are_right(study)
+
+
+def test_a_running_lease_is_not_taken_back(db: None) -> None:
+    _study, (one, other) = rating(cases=1, editors=1, raters=1, members=2)
+    take(one)
+    assert take(other) == []
+    assert leases.expire(one.study, timezone.now() + timedelta(minutes=19)) == 0
+    assert leases.expire(one.study, timezone.now() + timedelta(minutes=21)) == 1
+
+
+def test_activity_renews_all_leases_of_the_annotator_and_nobody_elses(db: None) -> None:
+    _study, (one, other) = rating(cases=4, editors=1, raters=2, members=2)
+    mine, theirs = take(one, count=2), take(other)
+    soon = timezone.now() + timedelta(minutes=5)
+    Assignment.objects.update(leased_until=soon)
+    leases.renew(leases.mine(one), timezone.now())
+    until = dict(Assignment.objects.values_list("pk", "leased_until"))
+    assert all(until[row.pk] > soon + timedelta(minutes=14) for row in mine)
+    assert until[theirs[0].pk] == soon
+
+
+def test_a_lost_lease_comes_back_only_while_its_unit_is_free(db: None) -> None:
+    study, (one, other) = rating(cases=2, editors=1, raters=1, members=2)
+    lost = take(one, count=2)
+    run_out()
+    leases.expire(study, timezone.now())
+    (taken,) = take(other)
+    back = leases.revive([row for row in leases.mine(one) if row.state == "expired"])
+    assert [row.unit_id for row in back] == [row.unit_id for row in lost if row.unit_id != taken.unit_id]
+    books_are_right(study)
+
+
+def test_a_lost_lease_comes_back_once(db: None) -> None:
+    """Two requests of one page may both have read that the lease was lost."""
+    study, (one, _other) = rating(cases=1, editors=1, raters=2, members=2)
+    take(one)
+    run_out()
+    leases.expire(study, timezone.now())
+    first, second = leases.mine(one), leases.mine(one)
+    leases.revive(first)
+    leases.revive(second)
+    books_are_right(study)
+
+
+def test_late_work_takes_a_free_place_else_it_is_extra(db: None) -> None:
+    study, (one, other, third) = rating(cases=1, editors=1, raters=2, members=3)
+    for member in (one, other):
+        take(member)
+    run_out()
+    assert take(third)  # one needed place: both leases that ran out are taken back, one of their places is given away
+    late = [submit(member, Assignment.objects.get(annotator=member.user), GOOD) for member in (one, other)]
+    assert [judgement.is_extra for judgement in late] == [False, True]
+    books_are_right(study)
+
+
+# Groups -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_groups_dimensions_go_to_one_person_in_an_order_that_rotates(db: None) -> None:
+    study, members = ranking(cases=4, members=3)
+    expected = [
+        ["quality", "alignment", "preservation"],
+        ["alignment", "preservation", "quality"],
+        ["preservation", "quality", "alignment"],
+    ]
+    for member, order in zip(members, expected, strict=True):
+        for _group in range(4):
+            passes = [take(member)[0] for _dimension in range(3)]
+            assert len({row.unit.item_id for row in passes}) == 1
+            assert [row.unit.dimension for row in passes] == order
+            for row in passes:
+                submit(member, row, ranked([["A"], ["B"], ["C"]]))
+    assert set(study.units.values_list("done", flat=True)) == {3}
+
+
+def test_each_pass_of_a_group_is_shuffled_anew(db: None) -> None:
+    _study, (one, *_others) = ranking(cases=8, members=1)
+    passes = take(one, count=24)
+    same = sum(first.order == second.order for first, second in zip(passes[::3], passes[1::3], strict=True))
+    assert same <= 5  # by chance one in six
+
+
+def test_a_group_half_taken_by_others_is_finished_by_those_who_come(db: None) -> None:
+    """Leasing several at once does not split a group over what is asked for: the rest of it comes first next time."""
+    _study, (one, *_others) = ranking(cases=2, members=2)
+    first = take(one, count=2)
+    rest = take(one, count=2, turn=2)
+    assert len({row.unit.item_id for row in [*first, rest[0]]}) == 1
+    assert rest[1].unit.item_id != rest[0].unit.item_id
+
+
+def test_contested_groups_go_to_more_people_once(db: None) -> None:
+    study, members = ranking(cases=2, members=8, raters=2, extra_raters=3)
+    torn, agreed = study.items.order_by("pk")
+
+    def vote(side: int) -> Callable[[Assignment], judging.Answer]:
+        def answer(assignment: Assignment) -> judging.Answer:
+            sign = side if assignment.unit.item_id == torn.pk and assignment.unit.dimension == "quality" else 1
+            return ranked(by_worth(assignment, lambda candidate: sign * candidate))
+
+        return answer
+
+    judge(study, members[0].user, vote(1))
+    assert ask_more_raters(study=study) == 0  # nothing is finished yet
+    judge(study, members[1].user, vote(-1))
+    assert ask_more_raters(study=study) == 1
+    assert ask_more_raters(study=study) == 0
+    contested = study.units.filter(target=5)
+    assert [(unit.item_id, unit.dimension) for unit in contested] == [(torn.pk, "quality")]
+    for number, member in enumerate(members[2:]):
+        assert judge(study, member.user, vote(-1 if number % 2 else 1)) == (1 if number < 3 else 0)
+    assert contested.get().done == 5
+    assert ask_more_raters(study=study) == 0  # still contested, and asked once
+    assert [item.pk for item in Item.objects.filter(is_contested=True)] == [torn.pk]
+    assert study.units.get(item=agreed, dimension="quality").target == 2
+
+
+def test_without_extra_raters_nobody_is_asked(db: None) -> None:
+    study, members = ranking(cases=1, members=2, raters=2, extra_raters=0)
+    for sign, member in zip((1, -1), members, strict=True):
+        judge(study, member.user, lambda row, sign=sign: ranked(by_worth(row, lambda candidate: sign * candidate)))  # type: ignore[misc]
+    assert ask_more_raters(study=study) == 0
+    assert set(study.units.values_list("target", flat=True)) == {2}
+
+
+# Closing ------------------------------------------------------------------------------------------------------------
+
+
+def test_what_comes_after_closing_is_kept_and_marked_extra(db: None) -> None:
+    study, (one, other) = rating(cases=2, editors=1, raters=2, members=2)
+    before, after = take(one, count=2)
+    submit(one, before, GOOD)
+    set_state(study=study, state="closed")
+    assert submit(member_of(study, one.user), after, GOOD).is_extra
+    books_are_right(study)
+    set_state(study=study, state="open")
+    assert submit(member_of(study, other.user), take(member_of(study, other.user))[0], GOOD).is_extra is False
+
+
+# What the database forbids ------------------------------------------------------------------------------------------
+
+
+def refused(write: Callable[[], object], constraint: str) -> None:
+    with pytest.raises(IntegrityError) as error, transaction.atomic():
+        write()
+    if connection.vendor == "postgresql":
+        assert constraint in str(error.value)
+
+
+def test_the_database_refuses_a_second_judgement(db: None) -> None:
+    study, (one, other) = rating(cases=1, editors=1, raters=2, members=2)
+    judgement = submit(one, take(one)[0], GOOD)
+    foreign = take(other)[0]
+    values = {"study": study, "unit": judgement.unit, "annotator": one.user, "answer": {}}
+    refused(lambda: Judgement.objects.create(assignment=foreign, **values), "judgement_once")
+    refused(lambda: Judgement.objects.bulk_create([Judgement(assignment=foreign, **values)]), "judgement_once")
+    other_unit = values | {"annotator": other.user}
+    refused(lambda: Judgement.objects.create(assignment=judgement.assignment, **other_unit), "assignment_id")
+
+
+def test_the_database_refuses_an_overtaken_unit(db: None) -> None:
+    study, (one, *_others) = rating(cases=1, editors=1, raters=1, members=1)
+    take(one)
+    refused(lambda: study.units.update(taken=F("taken") + 1), "unit_not_overtaken")
+    refused(lambda: study.units.update(target=0), "unit_not_overtaken")
+    refused(lambda: study.units.update(done=2), "unit_done_was_taken")
+    item = study.items.get()
+    refused(lambda: Unit.objects.create(study=study, item=item, target=1, shuffle=0.5), "unit_once")
+
+
+def test_the_database_refuses_a_second_assignment_member_event_and_mark(db: None) -> None:
+    study, (one, *_others) = rating(cases=1, editors=1, raters=2, members=1)
+    (lent,) = take(one)
+    judgement = submit(one, lent, GOOD)
+    mark, stored = judgement.marks.get(), lent.events.get()
+    same = {"study": study, "unit": lent.unit, "annotator": one.user, "order": [], "leased_until": timezone.now()}
+    refused(lambda: Assignment.objects.create(**same), "assignment_once")
+    refused(lambda: Member.objects.create(study=study, user=one.user, position=3), "member_once")
+    refused(lambda: Event.objects.create(assignment=lent, key=stored.key, seq=9, kind="open"), "event_once")
+    copy = {"judgement": judgement, "candidate": mark.candidate}
+    refused(lambda: Mark.objects.create(**copy, dimension="overall", score=1), "mark_once")
+    refused(lambda: Mark.objects.create(**copy, dimension="other"), "mark_says_something")
+    refused(lambda: Mark.objects.create(**copy, dimension="other", rank=0.5), "mark_rank_from_one")
+
+
+# Races --------------------------------------------------------------------------------------------------------------
+
+race = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def tasks(transactional_db: None) -> None:
+    load_tasks()  # the database was emptied by the test before
+
+
+def all_at_once(works: list[Callable[[], None]]) -> list[BaseException]:
+    """Run every piece of work in a thread of its own, started together; returns what they raised."""
+    start, raised = threading.Barrier(len(works)), []
+
+    def run(work: Callable[[], None]) -> None:
+        try:
+            start.wait()
+            work()
+        except BaseException as error:
+            raised.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def take_all(member: Member, count: int) -> Callable[[], None]:
+    def work() -> None:
+        turn = 0
+        while lent := take(member, count, turn):
+            turn += len(lent)
+
+    return work
+
+
+@race
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_race_for_few_units_overtakes_none(tasks: None, count: int) -> None:
+    """8 people want 12 units each; there are places for 3 people a unit."""
+    study, members = rating(cases=6, editors=2, raters=3, members=8)
+    assert all_at_once([take_all(member, count) for member in members]) == []
+    assert set(study.units.values_list("taken", flat=True)) == {3}
+    assert Assignment.objects.count() == 36
+    books_are_right(study)
+
+
+@race
+def test_a_race_for_groups_overtakes_none(tasks: None) -> None:
+    study, members = ranking(cases=4, members=6)
+    assert all_at_once([take_all(member, 3) for member in members]) == []
+    assert set(study.units.values_list("taken", flat=True)) == {3}
+    books_are_right(study)
+
+
+@race
+def test_two_pages_of_one_person_get_different_units(tasks: None) -> None:
+    study, (one, *_others) = rating(cases=8, editors=1, raters=3, members=1)
+    assert all_at_once([take_all(member_of(study, one.user), 2) for _page in range(4)]) == []
+    assert Assignment.objects.count() == 8
+    assert set(study.units.values_list("taken", flat=True)) == {1}
+
+
+@race
+def test_leases_that_ran_out_are_given_away_once_in_a_race(tasks: None) -> None:
+    study, members = rating(cases=4, editors=1, raters=2, members=8)
+    for member in members[:2]:
+        assert len(take(member, count=4)) == 4
+    run_out()
+    assert all_at_once([take_all(member, 2) for member in members[2:]]) == []
+    assert Assignment.objects.filter(state="expired").count() == 8
+    assert set(study.units.values_list("taken", flat=True)) == {2}
+    books_are_right(study)
+
+
+@race
+def test_answers_that_come_together_are_all_counted(tasks: None) -> None:
+    study, members = rating(cases=3, editors=2, raters=6, members=6)
+    lent = [(member, take(member, count=6)) for member in members]
+
+    def send_all(member: Member, rows: list[Assignment]) -> Callable[[], None]:
+        return lambda: [submit(member, row, GOOD) for row in rows] and None
+
+    assert all_at_once([send_all(member, rows) for member, rows in lent]) == []
+    assert set(study.units.values_list("taken", "done")) == {(6, 6)}
+    assert Judgement.objects.filter(is_extra=False).count() == 36
+    books_are_right(study)
+
+
+@race
+def test_batches_that_touch_the_same_units_in_other_orders_wait_for_each_other(tasks: None) -> None:
+    """Answers that waited off line come in one batch, each annotator's in an order of its own."""
+    study, members = rating(cases=6, editors=1, raters=6, members=6)
+    batches = []
+    for number, member in enumerate(members):
+        rows = sorted(take(member, count=6), key=lambda row: row.unit_id, reverse=bool(number % 2))
+        batches.append((member, [event(row, "submit", answer=GOOD) for row in rows]))
+    works = [lambda member=member, rows=rows: judging.send(member, *rows) and None for member, rows in batches]  # type: ignore[misc]
+    assert all_at_once(works) == []
+    assert set(study.units.values_list("taken", "done")) == {(6, 6)}
+
+
+@race
+def test_one_batch_sent_several_times_at_once_is_one_judgement(tasks: None) -> None:
+    """A page that got no answer sends again while the first request may still be at work."""
+    study, (one, *_others) = rating(cases=1, editors=1, raters=3, members=1)
+    (lent,) = take(one)
+    batch = [event(lent, "open"), event(lent, "submit", 2, answer=GOOD)]
+    outcomes: list[Any] = []
+    works = [lambda: outcomes.append(judging.send(member_of(study, one.user), *batch)) for _page in range(4)]
+    assert all_at_once(works) == []
+    assert all(outcome.saved == [row["key"] for row in batch] for outcome in outcomes)
+    assert Judgement.objects.get().revisions == 0
+    assert Event.objects.count() == 2
+    assert study.units.values_list("taken", "done").get() == (1, 1)
