@@ -53,7 +53,8 @@ def revive(lost: list[Assignment]) -> list[Assignment]:
     now, back = timezone.now(), []
     for assignment in lost:
         with transaction.atomic():
-            if take_place(assignment.unit_id):
+            still = Assignment.objects.select_for_update().filter(pk=assignment.pk, state=EXPIRED)
+            if still and take_place(assignment.unit_id):  # another page of theirs may have it back already
                 assignment.state, assignment.leased_until = LEASED, now + LEASE
                 assignment.save(update_fields=["state", "leased_until"])
                 back.append(assignment)
@@ -67,16 +68,29 @@ def renew(leased: list[Assignment], now: datetime) -> None:
         Assignment.objects.filter(pk__in=keys, state=LEASED).update(leased_until=now + LEASE)
 
 
+@transaction.atomic
 def expire(study: Study, now: datetime) -> int:
-    """Take back leases that ran out, so that others can have the units. What was answered in them stays."""
+    """Take back leases that ran out, so that others can have the units. What was answered in them stays.
+
+    A lease whose answer is coming in at this moment is left alone.
+    """
     count = 0
     stale = Assignment.objects.filter(study=study, state=LEASED, leased_until__lt=now)
-    for pk, unit in list(stale.values_list("pk", "unit_id")[:EXPIRED_AT_ONCE]):
-        with transaction.atomic():
-            if Assignment.objects.filter(pk=pk, state=LEASED, leased_until__lt=now).update(state=EXPIRED):
-                Unit.objects.filter(pk=unit).update(taken=F("taken") - 1)
-                count += 1
+    free = stale.select_for_update(skip_locked=True).values_list("pk", "unit_id")
+    for pk, unit in list(free[:EXPIRED_AT_ONCE]):
+        if Assignment.objects.filter(pk=pk, state=LEASED, leased_until__lt=now).update(state=EXPIRED):
+            Unit.objects.filter(pk=unit).update(taken=F("taken") - 1)
+            count += 1
     return count
+
+
+def take_turns(study: Study) -> None:
+    """Wait for others who change several units of the study; to be called first in a transaction.
+
+    Two who each hold a unit that the other wants would wait for ever. SQLite has one writer at a time anyway.
+    """
+    if connection.features.has_select_for_update:
+        Study.objects.select_for_update(no_key=True).get(pk=study.pk)
 
 
 def take_place(unit_id: int) -> bool:
@@ -91,12 +105,11 @@ def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
     Leases of others that ran out are taken back only when open units run short: until then they harm nobody.
     """
     now = timezone.now()
-    if connection.features.has_select_for_update:
-        Member.objects.select_for_update().get(pk=member.pk)  # two pages of one annotator take turns
+    take_turns(member.study)
     units = _take_rest_of_group(member, count)
-    units += _take_new(member, count - len(units), turn)
+    units += _take_new(member, count - len(units), turn, units)
     if len(units) < count and expire(member.study, now):
-        units += _take_new(member, count - len(units), turn)
+        units += _take_new(member, count - len(units), turn, units)
     return _assign(member, units, now)
 
 
@@ -115,9 +128,13 @@ def _take_rest_of_group(member: Member, count: int) -> list[Unit]:
     return _take_among(list(_open_units(member).filter(item__in=last)), member, count)
 
 
-def _take_new(member: Member, count: int, turn: int) -> list[Unit]:
-    """Places in units of items that are new to the annotator, chosen from a random window."""
-    window = _window(member, turn) if count else []
+def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[Unit]:
+    """Places in units of items that are new to the annotator, chosen from a random window.
+
+    ``held``: taken a moment ago, so that no assignment tells of them yet.
+    """
+    items = {unit.item_id for unit in held}
+    window = [unit for unit in _window(member, turn) if unit.item_id not in items] if count else []
     if not window:
         return []
     editors, seen = _editors_of([unit.item_id for unit in window]), _seen_editors(member)

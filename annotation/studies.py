@@ -3,12 +3,13 @@
 import secrets
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import combinations
+from itertools import combinations, count
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation.assign import seeded
 from annotation.models import Candidate, Dataset, Item, ItemCandidate, Member, Study, Unit
@@ -66,7 +67,11 @@ def _item_groups(protocol: Protocol, rows: Iterable[tuple[int, int]]) -> list[tu
     if protocol.kind == PAIRWISE:
         return [(case, pair) for case, group in cases.items() for pair in combinations(group, 2)]
     if too_large := [group for group in cases.values() if len(group) > LARGEST_GROUP]:
-        message = _("%(count)d cases have more than %(largest)d candidates. Choose fewer editors or seeds.")
+        message = ngettext(
+            "%(count)d case has more than %(largest)d candidates. Choose fewer editors or seeds.",
+            "%(count)d cases have more than %(largest)d candidates. Choose fewer editors or seeds.",
+            len(too_large),
+        )
         raise ValidationError(message % {"count": len(too_large), "largest": LARGEST_GROUP})
     return [(case, tuple(group)) for case, group in cases.items() if len(group) > 1]
 
@@ -90,7 +95,9 @@ def _make_items(study: Study, protocol: Protocol, groups: list[tuple[int, tuple[
 
 
 def add_member(*, study: Study, user: User) -> Member:
-    position = Member.objects.filter(study=study).count()
+    """Let somebody take part. The first free number is theirs: it decides which dimension they begin with."""
+    taken = set(Member.objects.filter(study=study).values_list("position", flat=True))
+    position = next(number for number in count() if number not in taken)
     return Member.objects.get_or_create(study=study, user=user, defaults={"position": position})[0]
 
 

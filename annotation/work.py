@@ -1,11 +1,12 @@
 """What the annotation pages send: events, answers, steps back. Append-only, and safe to repeat."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -53,7 +54,9 @@ def read_event(value: object) -> Incoming:
         problem = _("The event has no key.")
     elif event.get("kind") not in KINDS or type(seq) is not int or not 0 <= seq < 2**31:
         problem = _("This kind of event is not known.")
-    elif not isinstance(data, dict) or len(str(data)) > DATA_LENGTH:
+    elif not isinstance(data, dict) or not (text := _storable(data)):
+        problem = _("This has characters or numbers that cannot be stored.")
+    elif len(text) > DATA_LENGTH:
         problem = _("The event is too long.")
     return Incoming(
         key=key,
@@ -66,26 +69,45 @@ def read_event(value: object) -> Incoming:
     )
 
 
-def is_uuid(text: str) -> bool:
+def _storable(data: dict[str, Any]) -> str:
+    """The data as text; empty if the database could not keep it: NaN, infinity, half a character, or character 0."""
     try:
-        UUID(text)
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        return ""
+    return "" if "\\u0000" in text.replace("\\\\", "") else text
+
+
+def is_uuid(text: str) -> bool:
+    """Whether this is a UUID in the one form in which we give and keep it."""
+    try:
+        return str(UUID(text)) == text
     except ValueError:
         return False
-    return True
 
 
 def record(*, member: Member, events: list[Incoming]) -> Outcome:
     """Store new events in order and apply what they submit. All of the batch or, on an error of ours, none of it."""
+    try:
+        return _record(member, events)
+    except IntegrityError:  # the same answer came twice at once, and the other was first: now it is known
+        return _record(member, events)
+
+
+def _record(member: Member, events: list[Incoming]) -> Outcome:
     outcome = Outcome()
     outcome.assignments = leases.mine(member, {event.assignment for event in events if not event.problem})
     mine = {str(assignment.uid): assignment for assignment in outcome.assignments}
     known = _known(mine, events)
     with transaction.atomic():
-        _record(member, events, mine, known, outcome)
+        if sum(event.kind == "submit" for event in events) > 1:
+            leases.take_turns(member.study)
+        _store(member, events, mine, known, outcome)
     return outcome
 
 
-def _record(
+def _store(
     member: Member, events: list[Incoming], mine: dict[str, Assignment], known: set[str], outcome: Outcome
 ) -> None:
     now = timezone.now()
@@ -99,6 +121,8 @@ def _record(
             outcome.submitted[event.assignment] = _standing(assignment)
         elif _apply(member, assignment, event, now, outcome):
             fresh.append(_row(assignment, event))
+            if event.kind == "submit":
+                known.add(event.key)
     if fresh:
         Event.objects.bulk_create(fresh, ignore_conflicts=True)  # an event that is sent twice is one
     opened = [row.pk for row in mine.values() if row.opened_at == now and str(row.uid) not in outcome.submitted]
@@ -114,7 +138,8 @@ def _known(mine: dict[str, Assignment], events: list[Incoming]) -> set[str]:
         for event in events
         if event.kind == "submit" and event.assignment in mine and mine[event.assignment].state == leases.DONE
     ]
-    return {str(key) for key in Event.objects.filter(key__in=keys).values_list("key", flat=True)} if keys else set()
+    stored = Event.objects.filter(assignment__in=list(mine.values()), key__in=keys)  # the index is on both
+    return {str(key) for key in stored.values_list("key", flat=True)} if keys else set()
 
 
 def _row(assignment: Assignment, event: Incoming) -> Event:

@@ -16,7 +16,7 @@ from annotation import leases
 from annotation.library import load_tasks
 from annotation.models import Assignment, Event, Item, Judgement, Mark, Member, Study, Unit
 from annotation.protocols import PRESETS
-from annotation.studies import add_member, set_state
+from annotation.studies import set_state
 from scoring.services import ask_more_raters
 from tests import judging
 from tests.judging import by_worth, event, judge, member_of, ranked, rated, submit
@@ -92,7 +92,8 @@ def test_editors_are_mixed_for_everybody(db: None) -> None:
     study, members = rating(cases=10, editors=4, raters=3, members=6)
     for member in members:
         judge(study, member.user, lambda _assignment: GOOD, limit=12)
-        seen = Counter(Mark.objects.filter(judgement__annotator=member.user).values_list("candidate__editor", flat=True))
+        theirs = Mark.objects.filter(judgement__annotator=member.user)
+        seen = Counter(theirs.values_list("candidate__editor", flat=True))
         assert len(seen) == 4
         assert set(seen.values()) <= {2, 3, 4}
 
@@ -213,6 +214,28 @@ def test_a_group_half_taken_by_others_is_finished_by_those_who_come(db: None) ->
     rest = take(one, count=2, turn=2)
     assert len({row.unit.item_id for row in [*first, rest[0]]}) == 1
     assert rest[1].unit.item_id != rest[0].unit.item_id
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_more_than_there_is_gives_each_pass_of_the_last_group_once(db: None, first: int) -> None:
+    study, (one, *_others) = ranking(cases=1, members=1)
+    lent = [*take(one, count=first), *take(one, count=4, turn=first)]
+    assert [row.unit.dimension for row in lent] == ["quality", "alignment", "preservation"]
+    books_are_right(study)
+
+
+def test_leases_taken_back_while_leasing_do_not_bring_a_unit_twice(db: None) -> None:
+    """One unit is free. What is taken back in the middle of the call is of no use: this annotator had it before."""
+    study, (one, other) = rating(cases=2, editors=1, raters=2, members=2)
+    (had,) = take(one)
+    submit(one, had, GOOD)
+    free = study.units.exclude(pk=had.unit_id).get()
+    study.units.filter(pk=free.pk).update(target=0)
+    take(other)
+    study.units.filter(pk=free.pk).update(target=2)
+    run_out(annotator=other.user)
+    assert [row.unit_id for row in take(one, count=2)] == [free.pk]
+    books_are_right(study)
 
 
 def test_contested_groups_go_to_more_people_once(db: None) -> None:
@@ -422,7 +445,7 @@ def test_one_batch_sent_several_times_at_once_is_one_judgement(tasks: None) -> N
     (lent,) = take(one)
     batch = [event(lent, "open"), event(lent, "submit", 2, answer=GOOD)]
     outcomes: list[Any] = []
-    works = [lambda: outcomes.append(judging.send(member_of(study, one.user), *batch)) for _page in range(4)]
+    works = [lambda: outcomes.append(judging.send(member_of(study, one.user), *batch)) for _page in range(6)]
     assert all_at_once(works) == []
     assert all(outcome.saved == [row["key"] for row in batch] for outcome in outcomes)
     assert Judgement.objects.get().revisions == 0

@@ -45,7 +45,7 @@ class Table:
             return
         is_csv = self.file.endswith(".csv")
         # Bytes that are not UTF-8 become surrogates here, so that the line and column that hold them can be named.
-        text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "surrogateescape", newline="" if is_csv else "\n")
+        text = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "surrogateescape")
         for count, row in enumerate(self._csv_rows(text) if is_csv else self._jsonl_rows(text)):
             if count == self.max_rows:
                 self.lost(f"The file has more than {self.max_rows:,} rows. Import it in parts.", row.line)

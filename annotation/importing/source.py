@@ -71,8 +71,6 @@ class ImportSource(ABC):
         limit = self.limits.max_file_bytes if max_bytes is None else max_bytes
         if name not in self._sizes:
             raise _problem(name, "There is no such file in the import.")
-        if self._sizes[name] > limit:
-            raise _too_large(name, limit)
         return self._read(name, limit)
 
     @abstractmethod
@@ -242,8 +240,9 @@ class ZipSource(ImportSource):
         info = self._infos[name]
         try:
             with self._zip.open(info) as stream:
-                # The sizes come from the archive and may lie, so what comes out is counted as it comes.
-                data = _counted(stream, name, min(limit, self._most(info)))
+                # The sizes come from the archive and may lie, so what comes out is counted as it comes. zipfile ends
+                # the stream at the size that was checked against the ratio when the archive was listed.
+                data = _counted(stream, name, limit)
         except ImportProblem:
             raise
         except Exception as error:  # see _directory
@@ -261,17 +260,13 @@ def _problem(name: str, sentence: str) -> ImportProblem:
     return ImportProblem(Problem(sentence, file=printable(name)))
 
 
-def _too_large(name: str, limit: int) -> ImportProblem:
-    return _problem(name, f"The file is larger than the limit of {limit:,} bytes.")
-
-
 def _counted(stream: IO[bytes], name: str, limit: int) -> bytes:
     """All of ``stream``, refused as soon as it passes ``limit`` bytes."""
     pieces, size = [], 0
     while piece := stream.read(_CHUNK):
         size += len(piece)
         if size > limit:
-            raise _too_large(name, limit)
+            raise _problem(name, f"The file is larger than the limit of {limit:,} bytes.")
         pieces.append(piece)
     return b"".join(pieces)
 

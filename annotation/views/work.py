@@ -34,7 +34,7 @@ def workplace(request: HttpRequest, uid: UUID) -> HttpResponse:
 def _body(request: HttpRequest) -> dict[str, Any] | None:
     try:
         value = json.loads(request.body)
-    except ValueError:
+    except (ValueError, RecursionError):  # the second: nested thousands of levels deep
         return None
     return value if isinstance(value, dict) else None
 

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from scipy.sparse import csr_array
 
-from scoring.stats.grouped import EDGE, Codes, Counts, Flags, Floats, counts, moments, ratio, sums
+from scoring.stats.grouped import EDGE, Codes, Counts, Floats, counts, moments, ratio, sums
 from scoring.stats.table import Panel, Ratings, merge_repeats, repeated_units
 
 Level = Literal["nominal", "ordinal", "interval"]
@@ -185,12 +185,14 @@ def agreement(ratings: Ratings, level: Level) -> AgreementResult:
     panel = Panel.of(ratings)
     panel, repeats = merge_repeats(panel, repeated_units(panel))
     row_dimension = panel.unit_dimension[panel.unit]
-    per_dimension = [_agreement(panel, row_dimension == d, level) for d in range(panel.dimensions)]
-    pooled = _agreement(panel, np.ones(row_dimension.size, dtype=bool), level)
+    order = np.argsort(row_dimension, kind="stable")
+    ends = np.cumsum(counts(row_dimension, panel.dimensions))
+    per_dimension = [_agreement(panel, rows, level) for rows in np.split(order, ends[:-1])] if ends.size else []
+    pooled = _agreement(panel, order, level)
     return AgreementResult(ratings, level, pooled, per_dimension, repeats)
 
 
-def _agreement(panel: Panel, rows: Flags, level: Level) -> Agreement:
+def _agreement(panel: Panel, rows: Codes, level: Level) -> Agreement:
     """Over some rows, with annotators the same people in every dimension."""
     _, unit = np.unique(panel.unit[rows], return_inverse=True)
     people, rater = np.unique(panel.rater_annotator[panel.rater[rows]], return_inverse=True)

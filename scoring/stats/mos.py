@@ -40,6 +40,11 @@ class MosSettings:
     clip: bool = True
     confidence: float = 0.95
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for a method or rule that does not exist, such as one from a form."""
+        if self.method not in METHODS or self.outliers not in (None, *OUTLIER_RULES):
+            raise ValueError(f"no such method or outlier rule: {self.method}, {self.outliers}")
+
     @property
     def outlier_rule(self) -> OutlierRule:
         """The rule in force: pooled for zscore and mean. The subject models weigh erratic annotators down: none."""
@@ -98,13 +103,13 @@ def mean_opinion_scores(ratings: Ratings, settings: MosSettings | None = None) -
     with ThreadPoolExecutor(max_workers=1) as aside:
         # What the checks do not wait for takes a second processor where there is one.
         touched = aside.submit(repeated_units, panel)
-        parts = aside.submit(components, panel)
         plain = aside.submit(plain_bias, panel)
         flags, rejection = check(panel, settings)
         # BT.500 rejects observers and keeps every rating of the others.
         dropped = np.zeros_like(flags) if settings.outlier_rule == "bt500" else flags
         gone = dropped | rejection.rejected[panel.rater] if bool(rejection.rejected.any()) else dropped
         merged, repeats = merge_repeats(panel.keep(~gone), touched.result())
+        parts = aside.submit(components, merged)
         scored = SCORERS[settings.method](merged, settings)
     model = scored.model
     bias, inconsistency = (model.bias, model.inconsistency) if model else plain.result()

@@ -96,21 +96,25 @@ def _raters(result: MosResult, flags: Flags) -> str:
 
 
 def _of_design(result: MosResult) -> Iterator[str]:
-    panel = result.panel
-    people = counts(panel.rater_dimension, panel.dimensions)
-    for dimension in np.flatnonzero(result.parts > 1).tolist():
-        name = result.table.dimensions[dimension].as_py()
+    panel, names = result.panel, result.table.dimensions
+    apart = np.flatnonzero(result.parts > 1)
+    for dimension in apart[:SHOWN].tolist():
         yield (
-            f"{name}: annotators and items fall into {result.parts[dimension]} parts that share neither; "
-            "scores of different parts cannot be compared"
+            f"{names[dimension].as_py()}: annotators and items fall into {result.parts[dimension]} parts that share "
+            "neither; scores of different parts cannot be compared"
         )
-    for dimension in np.flatnonzero(people == 1).tolist():
-        name = result.table.dimensions[dimension].as_py()
-        yield f"{name}: there is only one annotator, so the scores are one person's and nothing could be checked"
+    if apart.size > SHOWN:
+        yield f"the same holds for {apart.size - SHOWN} more dimensions"
+    alone = np.flatnonzero(counts(panel.rater_dimension, panel.dimensions) == 1)
+    if alone.size:
+        yield (
+            f"{_named(names, alone)}: there is only one annotator, so the scores are one person's and nothing could be "
+            "checked"
+        )
     model = result.scored.model
-    for dimension in np.flatnonzero(~model.converged).tolist() if model else ():
-        name = result.table.dimensions[dimension].as_py()
-        yield f"{name}: the alternation for biases and inconsistencies did not converge; take its scores as rough"
+    if model and not model.converged.all():
+        rough = _named(names, np.flatnonzero(~model.converged))
+        yield f"{rough}: the alternation for biases and inconsistencies did not converge; take these scores as rough"
 
 
 def _of_checks(result: MosResult) -> Iterator[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import bdtrc
 
-from scoring.stats.grouped import Codes, Counts, Flags, Floats, ratio
+from scoring.stats.grouped import Counts, Flags, Floats, ratio
 from scoring.stats.outliers import Bt500Counts
 
 
@@ -80,8 +80,3 @@ def reject_by_bt500(ratings: Counts, found: Bt500Counts, cap: float = 0.05, bala
         verdict = f"rejected: {numbers}, on both sides" if rejected[rater] else f"kept: {numbers}, on one side"
         reasons[rater] = f"{verdict} (imbalance {lean[rater]:.2f}, limit {balance:g})"
     return Rejection(rejected, reasons)
-
-
-def surviving_rows(rater: Codes, outlying: Flags, rejected: Flags) -> Flags:
-    """Rows that are no outliers and whose rater is not rejected."""
-    return ~(outlying | rejected[rater]) if bool(rejected.any()) else ~outlying

@@ -168,6 +168,7 @@ def test_white_space_around_text_is_dropped_and_names_are_composed() -> None:
         ({"task": None}, "task: This is missing. Every row needs it."),
         ({"task": "remvoe"}, "task: “remvoe” is no known task. Did you mean remove?"),
         ({"task": "Remove"}, "task: “Remove” is no known task. Did you mean remove?"),
+        ({"task": "REMOVE"}, "task: “REMOVE” is no known task. Did you mean remove?"),
         ({"task": "xyz"}, "task: “xyz” is no known task. Known: add, background, bokeh, color, relight, remove,"),
         ({"task": 3}, "task: This is a number; it must be text in quotation marks."),
         ({"split": "tset"}, "split: “tset” is no known split. Did you mean test?"),

@@ -99,6 +99,11 @@ def test_the_same_file_twice_under_one_editor_is_refused(tmp_path: Path) -> None
     assert only(problems) == "candidates.jsonl, line 2, file: Line 1 has this file for the same case and editor."
 
 
+def test_a_row_that_is_there_twice_is_refused_once(tmp_path: Path) -> None:
+    files = FILES | {"cases.jsonl": jsonl([case()]), "candidates.jsonl": jsonl([candidate(), candidate()])}
+    assert only(planned(tmp_path, files)[1]).startswith("candidates.jsonl, line 2, file: Line 1 has this file")
+
+
 def test_the_same_seed_and_settings_twice_are_refused(tmp_path: Path) -> None:
     first = candidate(seed=3, settings={"a": 1, "b": 2})
     rows = [first, first | {"file": "a.png", "settings": {"b": 2, "a": 1}}, first | {"file": "m.png", "settings": {}}]

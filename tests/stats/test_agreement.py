@@ -203,6 +203,12 @@ def test_repeats_are_averaged_first() -> None:
     assert result.pooled == agree(rows).pooled
 
 
+def test_no_ratings_at_all() -> None:
+    result = agree([])
+    assert result.dimensions == []
+    assert np.isnan(result.pooled.alpha)
+
+
 def test_dimensions_stand_beside_the_pooled_figures() -> None:
     rows = complete([[1, 2], [3, 3], [5, 4]])
     other = [(a, i, "p", 6 - s) for a, i, _, s in complete([[1, 1], [3, 4], [5, 5]])]

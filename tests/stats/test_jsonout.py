@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.stats import jsonout
-from scoring.stats.jsonout import Rows, flag_cells, name_cells, number_cells, object_cells, text_cells, write_json
+from scoring.stats.jsonout import (
+    Rows,
+    flag_cells,
+    name_cells,
+    number_cells,
+    object_cells,
+    plain,
+    text_cells,
+    write_json,
+)
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
@@ -52,6 +61,11 @@ def test_anything_comes_back(rows: list[tuple[str, float, bool, str | None, int]
     for line, (name, number, flag, note, count) in zip(found, rows, strict=True):
         expected = number if np.isfinite(number) else None
         assert line == {"name": name, "number": expected, "flag": flag, "note": note, "count": count}
+
+
+def test_plain_values_for_pages() -> None:
+    rows = Rows({"mos": number_cells(np.array([1.5, np.nan]))})
+    assert plain({"items": rows, "n": 2}) == {"items": [{"mos": 1.5}, {"mos": None}], "n": 2}
 
 
 def test_chunks_join_without_a_seam(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -121,6 +121,19 @@ def test_default_outlier_rules() -> None:
     assert MosSettings(method="p910", outliers="literal").outlier_rule == "literal"
 
 
+@pytest.mark.parametrize("choices", [{"method": "median"}, {"outliers": "grubbs"}])
+def test_unknown_choices_are_refused(choices: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="no such method or outlier rule"):
+        MosSettings(**choices)
+
+
+def test_many_dimensions_do_not_flood_the_warnings() -> None:
+    rows: list[Row] = [(a, f"{a}{n}", f"d{d}", float(n)) for d in range(40) for a in "ab" for n in range(2)]
+    said = notes.warnings(run(rows, method="mean"))
+    assert len(said) < 10
+    assert "the same holds for 35 more dimensions" in said
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("rule", OUTLIER_RULES)
 def test_every_combination_answers(method: str, rule: str) -> None:
@@ -216,6 +229,22 @@ def test_unconnected_parts_are_named() -> None:
     result = run(rows, method="corrected")
     assert result.parts.tolist() == [2]
     assert notes.warnings(result)[0].startswith("q: annotators and items fall into 2 parts that share neither")
+
+
+def test_parts_are_counted_after_the_checks() -> None:
+    """A rejected annotator is no bridge."""
+    rng = np.random.default_rng(0)
+    rows: list[Row] = [
+        (f"{side}{a}", f"{side}{i}", "q", i % 5 + 0.3 * rng.normal())
+        for side in "xy"
+        for a in range(6)
+        for i in range(30)
+    ]
+    bridge: list[Row] = [("wild", f"{side}{i}", "q", float(9 * (i % 2))) for side in "xy" for i in range(30)]
+    result = run([*rows, *bridge])
+    assert result.rejection.rejected.tolist() == [False] * 12 + [True]
+    assert result.parts.tolist() == [2]
+    assert run([*rows, *bridge], outliers="none").parts.tolist() == [1]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -105,7 +105,7 @@ def test_the_series_stays_the_same_from_version_to_version() -> None:
 
 
 def test_all_tasks_come_up() -> None:
-    counts = {task: 0 for task in TASKS}
+    counts = dict.fromkeys(TASKS, 0)
     for pair in draw_pairs(2, 400):
         counts[pair.edit.task] += 1
     assert min(counts.values()) > 25

@@ -20,6 +20,8 @@ from training.gpu.classical_ops.pictures import to_array, to_image
 from training.gpu.classical_ops.variants import VARIANTS
 from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
 
+SMALLEST = 8  # pixels a side: a patch must fit in
+
 
 class ClassicalEditor:
     """One variant. The same case and seed give the same image; another seed varies places, tones and textures."""
@@ -36,6 +38,8 @@ class ClassicalEditor:
             raise CannotEdit(f"The classical editor does not know the task {case.task}, only: {', '.join(TASKS)}.")
         if case.mask is None and case.task in NEED_MASK:
             raise CannotEdit(f"The classical editor needs a mask for the task {case.task}, and the case has none.")
+        if min(case.source.size) < SMALLEST:
+            raise CannotEdit(f"The source has {case.source.size} pixels; {SMALLEST} a side is the least.")
         start = time.perf_counter()
         rng = np.random.default_rng((seed % 2**64, crc32(f"{self.name}/{case.task}".encode())))
         mask = None if case.mask is None else to_array(case.mask.convert("L"))
