@@ -130,6 +130,14 @@ def test_a_picture_among_the_params_is_pasted() -> None:
     assert green < 90
 
 
+@pytest.mark.parametrize("shape", [(30, 20), (20, 90)])
+def test_a_picture_among_the_params_becomes_the_background(shape: tuple[int, int]) -> None:
+    params = {"backdrop": {"picture": encode_picture(Image.new("RGB", shape, (250, 0, 250)))}}
+    change = edited("careful", replace(case("background"), params=params))
+    outside = np.asarray(mask("background")) == 255
+    assert np.abs(change[outside] - (250, 0, 250)).max() < 12
+
+
 @pytest.mark.parametrize("size", [(8, 8), (8, 40), (41, 9)])
 @pytest.mark.parametrize("task", TASKS)
 def test_tiny_pictures_do_not_fail(task: str, size: tuple[int, int]) -> None:

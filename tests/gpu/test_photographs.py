@@ -126,6 +126,7 @@ def test_a_case_credits_every_photograph_that_is_in_it(rows: list[dict[str, Any]
     assert "Lav Varshney" in swapped["attribution"]
     assert "danielbuechele" in swapped["attribution"]
     assert swapped["licence"] == "CC0 1.0, CC BY 2.0"
+    assert "danielbuechele" in by_key["astronaut-background-lake"]["attribution"]
     assert all(row["attribution"] and row["licence"] for row in rows)
     assert all(len(row["attribution"]) <= 500 for row in rows)
 

@@ -126,21 +126,27 @@ def _cutout(row: Mapping[str, Any], photographs: Mapping[str, Image.Image]) -> s
 
 
 def _photographs_in(params: Mapping[str, Any]) -> set[str]:
-    """The photographs whose cut-outs the parameters put into the picture: they are credited too."""
+    """The photographs that the parameters put into the picture, whole or in part: they are credited too."""
     cutout = params.get("object", {}).get("cutout")
-    return {_toml("cases")["cutouts"][cutout]["photograph"]} if cutout else set()
+    used = {_toml("cases")["cutouts"][cutout]["photograph"]} if cutout else set()
+    return used | {params["backdrop"]["photograph"]} if "photograph" in params.get("backdrop", {}) else used
 
 
 def _params(params: Mapping[str, Any], size: tuple[int, int], cutouts: Mapping[str, str]) -> dict[str, Any]:
-    """Parameters as the editor wants them: boxes as [left, top, width, height] in shares, cut-outs as data URIs."""
+    """Parameters as the editor wants them: boxes as [left, top, width, height] in shares, pictures as data URIs."""
     result = dict(params)
     if "box" in params:
         result["box"] = _share_box(params["box"], size)
     if "copy_from" in params:
         result["copy_from"] = [_share_box(box, size) for box in params["copy_from"]]
     if "cutout" in params.get("object", {}):
-        rest = {name: value for name, value in params["object"].items() if name != "cutout"}
-        result["object"] = {"picture": cutouts[params["object"]["cutout"]], **rest}
+        result["object"] = dict(params["object"])
+        result["object"]["picture"] = cutouts[result["object"].pop("cutout")]
+    if "photograph" in params.get("backdrop", {}):
+        result["backdrop"] = dict(params["backdrop"])
+        small = load_photograph(result["backdrop"].pop("photograph"))
+        small.thumbnail((result["backdrop"].pop("side"),) * 2, Image.Resampling.LANCZOS)
+        result["backdrop"]["picture"] = encode_picture(small)
     return result
 
 

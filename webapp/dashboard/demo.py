@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -101,7 +102,7 @@ def _dataset(slug: str, name: str, notice: str, build: Callable[[Path], Any], sa
 
 
 def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
-    """Run generation here and now, a job a core: at the first start no worker is there yet, and studies need images."""
+    """Run generation now, a job a core: the studies need the images, and a worker may not be there yet."""
     if Study.objects.filter(dataset=dataset).exists():
         return
     say(_("Editing the photographs (about a minute) …"))
@@ -119,10 +120,15 @@ def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
 
 
 def _run_here(job: Job) -> Job:
+    """Do the job in this process, or wait for the worker that took it first."""
     claimed = jobs.claim(uid=str(job.uid), worker="demo")
     if claimed is not None:
         supervise(claimed)
     job.refresh_from_db()
+    while job.is_active:
+        connections.close_all()
+        time.sleep(0.5)
+        job.refresh_from_db()
     connections.close_all()
     return job
 
