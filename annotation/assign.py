@@ -17,7 +17,7 @@ WINDOW = 24  # open units looked at for one choice
 def seeded(*parts: object) -> random.Random:
     """A random source that depends on ``parts`` alone: not on the process, the machine or the order of calls."""
     digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return random.Random(int.from_bytes(digest[:8], "big"))  # noqa: S311  # for fairness, not for secrecy
+    return random.Random(int.from_bytes(digest[:8], "big"))  # for fairness, not for secrecy
 
 
 def shuffled(values: Sequence[int], *seed: object) -> list[int]:

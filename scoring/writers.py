@@ -29,7 +29,7 @@ def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int
     """Empty cells stand for what is missing; flags are true and false. Returns the number of rows."""
     count = 0
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\r\n")  # RFC 4180; Python quotes only the breaks that it ends lines with
+        writer = csv.writer(file, lineterminator="\r\n")  # RFC 4180; with "\n" a "\r" in a cell would not be quoted
         writer.writerow([column.name for column in columns])
         for row in rows:
             writer.writerow([_csv_cell(value) for value in row])

@@ -24,7 +24,7 @@ from scripts.servers import Refusal, postgres_binaries, private_postgres, privat
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
 PURE = ("gpu", "importing", "scripts", "stats", "world")  # no database: run once
-BROWSER = ("e2e", "js")
+BROWSER = ("js", "e2e")
 BENCH = ("bench",)  # measured by `make bench`
 NOTHING_COLLECTED = 5  # pytest's exit status
 GROUPS = ("lint", "unit", "sqlite", "postgres", "browser")
@@ -116,8 +116,9 @@ def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], st
         yield Step("postgres", "the suite on PostgreSQL", whole, {**env, "DATABASE_URL": url}, problem)
     if "browser" in groups:
         chromium, problem = need_chromium()
-        command = pytest_command(test_folders(*BROWSER), *arguments)
-        yield Step("browser", "browser tests", command, {**env, "CHROMIUM": chromium}, problem)
+        for folder in test_folders(*BROWSER):  # each by itself: one process can run one Playwright
+            title = f"browser tests: {folder}"
+            yield Step("browser", title, pytest_command([folder], *arguments), {**env, "CHROMIUM": chromium}, problem)
 
 
 def run(step: Step, may_be_empty: bool) -> Outcome:

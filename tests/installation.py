@@ -1,14 +1,17 @@
 """Editloop as it runs: a folder, a database and a queue of its own, and the product's own programs as processes."""
 
+import atexit
 import json
 import os
 import secrets
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +82,7 @@ class Installation:
                 [sys.executable, *command],
                 cwd=ROOT,
                 env=self.env,
-                preexec_fn=die_with_parent,
+                preexec_fn=die_with_parent,  # noqa: PLW1509  # these tests start no threads
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | options,
             )
         self.started.append(process)
@@ -119,19 +122,19 @@ def own_database(var: Path) -> Iterator[str]:
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    var = tmp_path_factory.mktemp("installation")
-    with ExitStack() as stack:
-        redis_url = stack.enter_context(private_valkey())
-        made = Installation(var, stack.enter_context(own_database(var)), redis_url)
-        stack.callback(made.end)
-        made.run("manage.py", "migrate", "--skip-checks", "--verbosity", "0")
-        yield made
+@cache
+def installed() -> Installation:
+    """One for all tests: making the tables takes a while."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    var = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="editloop-installation-")))
+    made = Installation(var, stack.enter_context(own_database(var)), stack.enter_context(private_valkey()))
+    made.run("manage.py", "migrate", "--skip-checks", "--verbosity", "0")
+    return made
 
 
-@pytest.fixture
-def installation(migrated: Installation) -> Iterator[Installation]:
-    """What a test starts, ends with it; the database is the module's."""
-    yield migrated
-    migrated.end()
+@pytest.fixture(name="installation")
+def an_installation() -> Iterator[Installation]:
+    """What a test starts, ends with it. The database and the queue stay: look at your own rows alone."""
+    yield installed()
+    installed().end()

@@ -32,8 +32,8 @@ def program(folder: Path, work: str) -> Path:
     return path
 
 
-@pytest.fixture
-def kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., JobKind]:
+@pytest.fixture(name="kind")
+def a_kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., JobKind]:
     """Register a kind called "test" whose work is those lines."""
 
     def make(work: str = "return {}", **options: Any) -> JobKind:
@@ -46,8 +46,8 @@ def kind(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., JobKi
     return make
 
 
-@pytest.fixture
-def job(kind: Callable[..., JobKind]) -> Callable[..., Job]:
+@pytest.fixture(name="job")
+def a_job(kind: Callable[..., JobKind]) -> Callable[..., Job]:
     """A job of the kind "test" in a state; whatever has a worker is in the hands of "w1", attempt 1."""
     from django.utils import timezone
 

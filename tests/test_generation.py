@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,11 @@ def run(job: Job) -> Job:
 
 
 @pytest.fixture
-def library(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def library(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that the supervisor may open and close, with the tasks that it had before the first test."""
     load_tasks()
     monkeypatch.setattr(supervisor, "TICK_SECONDS", 0.02)
     monkeypatch.setattr(supervisor, "HEARTBEAT_SECONDS", 0.0)
-    yield
 
 
 def test_it_works(library: None, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from tests.scripted import job, kind  # noqa: F401  # fixtures
+from tests.scripted import a_job, a_kind  # noqa: F401  # fixtures
 from webapp.jobs import presence, queries, services
 from webapp.jobs.models import Job, State, before
 from webapp.live import streams
@@ -159,9 +159,7 @@ def test_a_cancel_that_the_worker_has_not_seen_is_not_lost(db: None, job: Make) 
     assert messages_sent() == 0
 
 
-def test_resume_starts_afresh_and_keeps_the_place(
-    db: None, job: Make, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_resume_starts_afresh_and_keeps_the_place(db: None, job: Make, django_capture_on_commit_callbacks: Any) -> None:
     made = job("failed", crashes=3, done=5, total=9, events_read=70, message="Broken.")
     with django_capture_on_commit_callbacks(execute=True):
         services.resume(job=made)
@@ -174,9 +172,7 @@ def test_resume_starts_afresh_and_keeps_the_place(
     assert (again.attempt, again.done_at_start) == (2, 5)
 
 
-def test_resume_by_two_people_sends_one_message(
-    db: None, job: Make, django_capture_on_commit_callbacks: Any
-) -> None:
+def test_resume_by_two_people_sends_one_message(db: None, job: Make, django_capture_on_commit_callbacks: Any) -> None:
     made = job("failed")
     seen_by_both = [Job.objects.get(pk=made.pk), Job.objects.get(pk=made.pk)]
     with django_capture_on_commit_callbacks(execute=True):
@@ -238,9 +234,7 @@ def test_a_cancelled_job_whose_worker_died_is_cancelled(db: None, job: Make) -> 
     assert messages_sent() == 0
 
 
-def test_a_worker_that_speaks_again_in_time_keeps_its_job(
-    db: None, job: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_worker_that_speaks_again_in_time_keeps_its_job(db: None, job: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two moments after the reaper listed the job as dead, its worker's heartbeat comes."""
     made = job("running", heartbeat_at=ago(1000))
     reap_one = services._reap_one
@@ -326,9 +320,7 @@ def test_redis_is_away(db: None, job: Make, no_redis: None) -> None:
     assert services.finish(running, state=State.SUCCEEDED)
 
 
-def test_the_page_says_what_is_wrong_and_refuses_in_words(
-    client: Client, job: Make, alice: Any, settings: Any
-) -> None:
+def test_the_page_says_what_is_wrong_and_refuses_in_words(client: Client, job: Make, alice: Any, settings: Any) -> None:
     made = job("running", heartbeat_at=ago(settings.JOB_STALE_SECONDS + 5))
     client.force_login(alice)
     assert "The worker w1 has stopped answering" in client.get(made.get_absolute_url()).content.decode()

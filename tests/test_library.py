@@ -17,22 +17,27 @@ HP_EDIT = {"add", "remove", "swap", "color", "background", "bokeh", "relight", "
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5)
 
 
+def kept(name: str) -> StoredImage:
+    """A picture's row: one for each name, as equal files are kept once."""
+    image = stored_image(name)
+    found = StoredImage.objects.filter(sha256=image.sha256).first()
+    if found is None:
+        image.save()
+    return found or image
+
+
 def content(order: list[int], slug: str = "set") -> Dataset:
     """The same three cases with two candidates each, whose rows are made in any order."""
     data = Dataset.objects.create(slug=slug, name=slug)
     keys = ["b", "A", "ä"]
     editors = [ensure_editor(slug=name, name=name) for name in ("good", "poor")]
     for index in order:
-        source = StoredImage.objects.filter(sha256=stored_image(f"s{index}").sha256).first() or stored_image(f"s{index}")
-        source.save()
-        case = Case.objects.create(
-            dataset=data, key=keys[index], source=source, task_id="add", instruction=f"Edit {index}", params={"x": 1, "a": 2}
-        )
+        values = {"source": kept(f"s{index}"), "instruction": f"Edit {index}", "params": {"x": 1, "a": 2}}
+        case = Case.objects.create(dataset=data, key=keys[index], task_id="add", **values)
         for editor in editors if index else editors[::-1]:
-            name = f"c{index}-{editor.slug}"
-            image = StoredImage.objects.filter(sha256=stored_image(name).sha256).first() or stored_image(name)
-            image.save()
-            Candidate.objects.create(case=case, editor=editor, image=image, seed=3, settings_hash=settings_hash({"k": 1}))
+            image = kept(f"c{index}-{editor.slug}")
+            values = {"editor": editor, "image": image, "seed": 3, "settings_hash": settings_hash({"k": 1})}
+            Candidate.objects.create(case=case, **values)
     return data
 
 
@@ -116,12 +121,6 @@ def test_names_and_notices_are_no_content(db: None) -> None:
     assert dataset_hash(data) == before
 
 
-def _other_image() -> StoredImage:
-    image = stored_image("another")
-    image.save()
-    return image
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -133,10 +132,10 @@ def _other_image() -> StoredImage:
         lambda data: data.cases.filter(key="A").update(task="remove"),
         lambda data: data.cases.filter(key="A").update(split="test"),
         lambda data: data.cases.filter(key="A").update(params={"x": 2, "a": 2}),
-        lambda data: data.cases.filter(key="A").update(source=_other_image()),
-        lambda data: data.cases.filter(key="A").update(mask=_other_image()),
+        lambda data: data.cases.filter(key="A").update(source=kept("another")),
+        lambda data: data.cases.filter(key="A").update(mask=kept("another")),
         lambda data: Candidate.objects.filter(case__key="A").first().delete(),
-        lambda data: Candidate.objects.filter(case__key="A", editor__slug="good").update(image=_other_image()),
+        lambda data: Candidate.objects.filter(case__key="A", editor__slug="good").update(image=kept("another")),
         lambda data: Candidate.objects.filter(case__key="A", editor__slug="good").update(seed=4),
         lambda data: Candidate.objects.filter(case__key="A", editor__slug="good").update(settings_hash="f" * 16),
         lambda data: Editor.objects.filter(slug="good").update(slug="better"),

@@ -47,7 +47,8 @@ def test_a_ranking_asks_for_every_group_once_a_dimension(db: None) -> None:
     study = judging.study(dataset(cases=2, editors=4), "group-rank")
     assert study.items.count() == 2
     assert {item.candidates.count() for item in study.items.all()} == {4}
-    assert sorted(study.items.first().units.values_list("dimension", flat=True)) == ["alignment", "preservation", "quality"]
+    asked = sorted(study.items.all()[0].units.values_list("dimension", flat=True))
+    assert asked == ["alignment", "preservation", "quality"]
     assert set(study.units.values_list("target", flat=True)) == {3}
 
 
@@ -74,9 +75,8 @@ def test_a_case_with_one_candidate_is_left_out_of_a_ranking(db: None) -> None:
 
 def test_places_of_units_are_drawn_by_the_studys_seed(db: None) -> None:
     data = dataset(cases=5, editors=2)
-    drawn = [
-        list(judging.study(data, seed=seed).units.order_by("pk").values_list("shuffle", flat=True)) for seed in (1, 1, 2)
-    ]
+    studies = [judging.study(data, seed=seed) for seed in (1, 1, 2)]
+    drawn = [list(study.units.order_by("pk").values_list("shuffle", flat=True)) for study in studies]
     assert drawn[0] == drawn[1] != drawn[2]
     assert all(0 <= place < 1 for place in drawn[0])
     assert judging.study(data, seed=None).seed != judging.study(data, seed=None).seed

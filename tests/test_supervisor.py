@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from tests.scripted import kind  # noqa: F401  # a fixture
+from tests.scripted import a_kind  # noqa: F401  # a fixture
 from webapp.jobs import queries, services, supervisor
 from webapp.jobs.folder import JobError, read_json
 from webapp.jobs.kinds import JobKind
@@ -73,7 +73,7 @@ def ended(pid: int) -> bool:
 # How a process ends --------------------------------------------------------------------------------------------------
 
 
-def test_it_works(kind: Kind) -> None:  # noqa: F811
+def test_it_works(kind: Kind) -> None:
     seen: list[Any] = []
     kind(
         """
@@ -107,7 +107,7 @@ return {"sum": 6}
         ("os._exit(7)", "ended without a result (status 7)"),
     ],
 )
-def test_a_failure_says_why(kind: Kind, work: str, words: str) -> None:  # noqa: F811
+def test_a_failure_says_why(kind: Kind, work: str, words: str) -> None:
     kind(work)
     job = supervised()
     assert job.state == State.FAILED
@@ -115,12 +115,12 @@ def test_a_failure_says_why(kind: Kind, work: str, words: str) -> None:  # noqa:
     assert job.finished_at is not None
 
 
-def test_an_unexpected_error_is_in_the_log(kind: Kind) -> None:  # noqa: F811
+def test_an_unexpected_error_is_in_the_log(kind: Kind) -> None:
     kind('raise ValueError("seven")')
     assert "Traceback" in queries.log_tail(supervised())
 
 
-def test_a_program_that_cannot_be_started(kind: Kind) -> None:  # noqa: F811
+def test_a_program_that_cannot_be_started(kind: Kind) -> None:
     kind(command=lambda folder: ["/nowhere/python", str(folder)])
     job = supervised()
     assert job.state == State.FAILED
@@ -131,13 +131,13 @@ def refuse(_job: Job) -> None:
     raise JobError("The data set was deleted.")
 
 
-def test_inputs_that_cannot_be_made(kind: Kind, tmp_path: Path) -> None:  # noqa: F811
+def test_inputs_that_cannot_be_made(kind: Kind, tmp_path: Path) -> None:
     kind(f"Path({str(tmp_path / 'ran')!r}).touch()", prepare=refuse)
     assert supervised().message == "The data set was deleted."
     assert not (tmp_path / "ran").exists()
 
 
-def test_what_cannot_be_kept_fails_the_job_and_ends_its_process(kind: Kind) -> None:  # noqa: F811
+def test_what_cannot_be_kept_fails_the_job_and_ends_its_process(kind: Kind) -> None:
     pids = []
 
     def full(_job: Job, events: list[dict[str, Any]]) -> None:
@@ -150,7 +150,7 @@ def test_what_cannot_be_kept_fails_the_job_and_ends_its_process(kind: Kind) -> N
     assert ended(pids[0])
 
 
-def test_a_result_that_cannot_be_kept_fails_the_job(kind: Kind) -> None:  # noqa: F811
+def test_a_result_that_cannot_be_kept_fails_the_job(kind: Kind) -> None:
     def broken(_job: Job, _summary: dict[str, Any]) -> None:
         raise JobError("The file is incomplete.")
 
@@ -162,7 +162,7 @@ def test_a_result_that_cannot_be_kept_fails_the_job(kind: Kind) -> None:  # noqa
 # Stopping ------------------------------------------------------------------------------------------------------------
 
 
-def test_cancel_saves_the_place_and_resume_goes_on(kind: Kind) -> None:  # noqa: F811
+def test_cancel_saves_the_place_and_resume_goes_on(kind: Kind) -> None:
     places = []
 
     def cancel(job: Job, events: list[dict[str, Any]]) -> None:
@@ -170,7 +170,7 @@ def test_cancel_saves_the_place_and_resume_goes_on(kind: Kind) -> None:  # noqa:
         if job.attempt == 1 and read_json(job.folder / "checkpoint.json") == 3:
             services.cancel(job=Job.objects.get())
 
-    kind(UNTIL_STOPPED.replace("time.sleep(0.01)", 'time.sleep(0.01); run.progress(place, 5)'), on_events=cancel)
+    kind(UNTIL_STOPPED.replace("time.sleep(0.01)", "time.sleep(0.01); run.progress(place, 5)"), on_events=cancel)
     job = supervised()
     assert (job.state, job.message) == (State.CANCELLED, "Stopped. Resume goes on from here.")
     services.resume(job=job)
@@ -179,13 +179,13 @@ def test_cancel_saves_the_place_and_resume_goes_on(kind: Kind) -> None:  # noqa:
     assert places == [0, 3]
 
 
-def test_a_process_that_ignores_the_request_is_killed(kind: Kind, settings: Any) -> None:  # noqa: F811
+def test_a_process_that_ignores_the_request_is_killed(kind: Kind, settings: Any) -> None:
     settings.JOB_KILL_SECONDS = 0.3
     pids = []
     kind(
         """
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-child = subprocess.Popen([sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(99)"])
+child = subprocess.Popen([sys.executable, "-c", "import signal as s, time; s.signal(15, s.SIG_IGN); time.sleep(99)"])
 run.emit("ready", pid=os.getpid(), child=child.pid)
 time.sleep(99)
 """,
@@ -199,7 +199,7 @@ time.sleep(99)
     assert [ended(pid) for pid in pids] == [True, True]
 
 
-def test_a_process_that_crashes_leaves_nobody_behind(kind: Kind) -> None:  # noqa: F811
+def test_a_process_that_crashes_leaves_nobody_behind(kind: Kind) -> None:
     children = []
     kind(
         """
@@ -213,7 +213,7 @@ os._exit(1)
     assert ended(children[0])
 
 
-def test_a_worker_that_shuts_down_hands_the_job_on(kind: Kind) -> None:  # noqa: F811
+def test_a_worker_that_shuts_down_hands_the_job_on(kind: Kind) -> None:
     kind(UNTIL_STOPPED, on_events=once(lambda job: job.attempt == 1 and supervisor.stopping.set()))
     job = supervised()
     assert job.state == State.QUEUED
@@ -225,7 +225,7 @@ def test_a_worker_that_shuts_down_hands_the_job_on(kind: Kind) -> None:  # noqa:
     assert job.summary == {"place": 5}
 
 
-def test_a_cancelled_job_does_not_wait_for_the_next_worker(kind: Kind) -> None:  # noqa: F811
+def test_a_cancelled_job_does_not_wait_for_the_next_worker(kind: Kind) -> None:
     def both(_job: Job) -> None:
         supervisor.stopping.set()
         services.cancel(job=Job.objects.get())
@@ -234,7 +234,7 @@ def test_a_cancelled_job_does_not_wait_for_the_next_worker(kind: Kind) -> None: 
     assert supervised().state == State.CANCELLED
 
 
-def test_a_job_that_was_taken_over_is_let_go(kind: Kind) -> None:  # noqa: F811
+def test_a_job_that_was_taken_over_is_let_go(kind: Kind) -> None:
     """The reaper took this worker for dead and another worker has the job: our process ends, the job is theirs."""
     pids = []
 
@@ -263,7 +263,7 @@ return {}
 """
 
 
-def test_events_of_two_attempts_are_applied_once_and_none_is_lost(kind: Kind) -> None:  # noqa: F811
+def test_events_of_two_attempts_are_applied_once_and_none_is_lost(kind: Kind) -> None:
     seen: list[int] = []
     kind(CRASHES_ONCE, on_events=lambda job, events: seen.extend(event["value"] for event in events))
     services.resume(job=supervised())
@@ -271,7 +271,7 @@ def test_events_of_two_attempts_are_applied_once_and_none_is_lost(kind: Kind) ->
     assert seen == [3, 4, 5, 6, 7, 8]
 
 
-def test_events_that_a_dead_worker_had_not_carried_are_carried(kind: Kind) -> None:  # noqa: F811
+def test_events_that_a_dead_worker_had_not_carried_are_carried(kind: Kind) -> None:
     """The worker died after its process wrote events and before it noted them."""
     seen: list[int] = []
     kind(CRASHES_ONCE, on_events=lambda job, events: seen.extend(event["value"] for event in events))
@@ -282,7 +282,7 @@ def test_events_that_a_dead_worker_had_not_carried_are_carried(kind: Kind) -> No
     assert seen == [3, 4, 5, 3, 4, 5, 6, 7, 8]
 
 
-def test_lines_that_are_no_events_are_skipped(kind: Kind) -> None:  # noqa: F811
+def test_lines_that_are_no_events_are_skipped(kind: Kind) -> None:
     seen: list[int] = []
     kind(
         r"""
@@ -296,7 +296,7 @@ return {}
     assert seen == [7]
 
 
-def test_a_flood_of_events_does_not_silence_the_heartbeat(kind: Kind) -> None:  # noqa: F811
+def test_a_flood_of_events_does_not_silence_the_heartbeat(kind: Kind) -> None:
     beats = set()
     values: list[int] = []
 
@@ -310,7 +310,7 @@ def test_a_flood_of_events_does_not_silence_the_heartbeat(kind: Kind) -> None:  
     assert len(beats) > 5
 
 
-def test_a_database_that_is_away_for_a_moment_ends_no_work(kind: Kind) -> None:  # noqa: F811
+def test_a_database_that_is_away_for_a_moment_ends_no_work(kind: Kind) -> None:
     calls: list[int] = []
 
     def locked_at_first(_job: Job, events: list[dict[str, Any]]) -> None:
@@ -323,7 +323,7 @@ def test_a_database_that_is_away_for_a_moment_ends_no_work(kind: Kind) -> None: 
     assert calls == [1, 1]
 
 
-def test_events_reach_the_page(kind: Kind) -> None:  # noqa: F811
+def test_events_reach_the_page(kind: Kind) -> None:
     kind("run.emit('loss', value=0.5)\nrun.progress(1, 2)\nreturn {}")
     job = supervised()
     sent = [fields for _id, fields in streams.client().xrange(f"live:{job.channel}")]  # type: ignore[union-attr]
@@ -335,7 +335,7 @@ def test_events_reach_the_page(kind: Kind) -> None:  # noqa: F811
 # Two processes on one folder -----------------------------------------------------------------------------------------
 
 
-def test_the_result_of_an_earlier_attempt_is_not_taken_for_this_one(kind: Kind) -> None:  # noqa: F811
+def test_the_result_of_an_earlier_attempt_is_not_taken_for_this_one(kind: Kind) -> None:
     """An orphan of the first attempt ends late and writes its result; then the second attempt's process is killed."""
     kind(
         """
@@ -351,7 +351,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert "no memory left" in job.message
 
 
-def test_a_folder_that_another_process_holds(kind: Kind) -> None:  # noqa: F811
+def test_a_folder_that_another_process_holds(kind: Kind) -> None:
     program_of = kind("return {}").command
     job = claimed()
     job.folder.mkdir(parents=True)

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.installation import Installation, installation, migrated  # noqa: F401  # fixtures
+from tests.installation import Installation, an_installation  # noqa: F401  # a fixture
 from webapp.jobs.folder import read_events
 
 WORKER = ("-m", "celery", "-A", "webapp.celery", "worker", "--pool", "threads", "-c", "1", "-Q", "gpu,default")
@@ -53,7 +53,7 @@ def holder(folder: Path) -> str:
     return found[0]
 
 
-def test_workers_that_stop_and_are_killed_lose_nothing(installation: Installation) -> None:  # noqa: F811
+def test_workers_that_stop_and_are_killed_lose_nothing(installation: Installation) -> None:
     here = installation
     uid, name = here.ask(GENERATION.format(folder=str(here.var / "in")))
     folder = Path(name)
@@ -89,7 +89,7 @@ def test_workers_that_stop_and_are_killed_lose_nothing(installation: Installatio
     assert made(folder)[: len(before)] == before
 
 
-def test_a_race_for_jobs_has_one_winner_each(installation: Installation) -> None:  # noqa: F811
+def test_a_race_for_jobs_has_one_winner_each(installation: Installation) -> None:
     won = installation.ask("""
 from threading import Barrier, Thread
 from django.db import connection
@@ -112,7 +112,7 @@ assert {job.attempt for job in services.Job.objects.filter(uid__in=answer)} == {
     assert len(won) == len(set(won)) == 20
 
 
-def test_a_job_started_while_redis_is_away_waits_with_words(installation: Installation) -> None:  # noqa: F811
+def test_a_job_started_while_redis_is_away_waits_with_words(installation: Installation) -> None:
     uid = installation.python(
         """
 from webapp.jobs import services

@@ -11,12 +11,26 @@ from typing import Any, cast
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 from a2wsgi import WSGIMiddleware
-from django.core.asgi import get_asgi_application
+from asgiref.sync import sync_to_async
+from django.core.handlers.asgi import ASGIHandler
 from django.core.wsgi import get_wsgi_application
+from django.db import connections
 
 LIVE = "/live/"
-live = get_asgi_application()
+
+
+class LiveHandler(ASGIHandler):
+    """A request has a thread of its own here, and a lasting database connection would outlive it: close it."""
+
+    async def handle(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().handle(scope, receive, send)
+        finally:
+            await sync_to_async(connections.close_all)()
+
+
 pages = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=int(os.environ.get("EDITLOOP_WEB_THREADS", "4")))
+live = LiveHandler()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> Any:

@@ -160,7 +160,13 @@ CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = False  # a long task acknowledged late is delivered again, and run twice
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 5}
+# One try: a web request that starts a job does not wait for a Redis that is away; the reaper sends the message later.
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "max_retries": 1,
+    "interval_start": 0,
+}
 CELERY_BEAT_SCHEDULE = {"reap": {"task": "webapp.jobs.tasks.reap", "schedule": 10.0}}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 GPU_PYTHON = os.environ.get("GPU_PYTHON", "")  # the interpreter of the GPU environment; empty: this one

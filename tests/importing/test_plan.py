@@ -263,6 +263,13 @@ def test_a_mask_that_does_not_fit_is_refused_by_line(tmp_path: Path, mask: Image
     assert str(caught.value).startswith(f"cases.jsonl, line 2, mask: “m.png”: {sentence}")
 
 
+def test_a_source_image_as_its_own_mask_is_refused_as_the_mask(tmp_path: Path) -> None:
+    made, _ = planned(tmp_path, {"a.png": png(), "cases.jsonl": jsonl([case(mask="a.png")])})
+    image = verify(png())
+    with pytest.raises(ImportProblem, match=r"^cases\.jsonl, line 1, mask: “a\.png”: The mask is in colour"):
+        check_mask(made, made.cases[0], image, image)
+
+
 def test_a_large_import_is_not_held_in_memory(tmp_path: Path) -> None:
     count, size = 10_000, 10_000
     path = tmp_path / "set.zip"

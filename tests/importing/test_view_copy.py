@@ -160,6 +160,12 @@ def test_srgb_by_name_changes_no_pixel() -> None:
     assert np.array_equal(np.asarray(opened(copy.data)), np.asarray(pixels(64, 64)))
 
 
+def test_a_profile_that_calls_itself_srgb_is_taken_at_its_word() -> None:
+    # Real sRGB profiles differ by a rounding step, which would change pixels for nothing.
+    red = Image.new("RGB", (16, 16), (255, 0, 0))
+    assert seen_colour(encode(red, icc_profile=swapped_profile(b"sRGB"))) == (255, 0, 0)
+
+
 @pytest.mark.parametrize("profile", [b"?", b"\0" * 128, b"x" * 5000])
 def test_a_damaged_profile_is_passed_over(profile: bytes) -> None:
     assert seen_colour(encode(Image.new("RGB", (16, 16), (1, 2, 3)), icc_profile=profile)) == (1, 2, 3)

@@ -12,12 +12,12 @@ from tests.js.fake_server import FakeServer, study
 
 
 @pytest.fixture
-def start(browser: Browser) -> Iterator[Start]:  # noqa: F811
+def start(browser: Browser) -> Iterator[Start]:
     yield from desks(browser)
 
 
 @pytest.fixture(scope="session")
-def module_page(browser: Browser) -> Iterator[Page]:  # noqa: F811
+def module_page(browser: Browser) -> Iterator[Page]:
     """An empty page of the server, from which the modules can be imported."""
     server = FakeServer(study(), [])
     context = browser.new_context()

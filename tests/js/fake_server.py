@@ -26,7 +26,7 @@ POLICY = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; bas
 QUALITY = {
     "key": "quality",
     "label": "Visual quality",
-    "rubric": "Does the edited picture look real, clean and pleasant? Leave aside whether it is the edit that was asked for.",
+    "rubric": "Does the edited picture look real, clean and pleasant?",
     "scale": {"min": 0, "max": 5, "step": 1, "anchors": {"5": "real and clean", "3": "small flaws", "0": "unusable"}},
     "difference": False,
 }

@@ -96,6 +96,6 @@ def test_the_extremes_are_the_highest_and_lowest_shelf_in_use(js: Any) -> None:
 
 
 def test_without_duels_the_images_of_a_shelf_are_tied(js: Any) -> None:
-    state = {"shelves": {"A": 2, "B": 4, "C": 2}, "duels": [], "manual": None}
+    state: dict[str, Any] = {"shelves": {"A": 2, "B": 4, "C": 2}, "duels": [], "manual": None}
     at = js("order.js", "m.standing(x, [...'ABC'], 'none')", state)
     assert (at["phase"], at["order"]) == ("confirm", [["B"], ["A", "C"]])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# A box over a storage of its own with a server that answers by a script: each entry is an outcome of `post`, or a function.
+# A box over a storage of its own with a server that answers by a script; each entry is an outcome of `post`.
 BOX = """(async () => {
   const { script, events } = x;
   const storage = (() => {
@@ -24,7 +24,8 @@ BOX = """(async () => {
     if (step === 'nothing') return { ok: true, data: {} };
     if (step.refuse) {
       const bad = batch.filter(({ key }) => key === step.refuse).map(({ key }) => ({ key, error: step.error }));
-      return { ok: true, data: { saved: batch.map(({ key }) => key).filter((key) => key !== step.refuse), refused: bad } };
+      const saved = batch.map(({ key }) => key).filter((key) => key !== step.refuse);
+      return { ok: true, data: { saved, refused: bad } };
     }
     return { ok: false, ...step };
   };
@@ -116,7 +117,11 @@ def test_two_boxes_over_one_storage_lose_and_overwrite_nothing(js: Any) -> None:
         two.add({ key: `two${n}`, assignment: 'a', kind: 'score' });
       }
       const saved = [];
-      const send = async (batch) => { saved.push(...batch.map(({ key }) => key)); return { ok: true, data: { saved: batch.map(({ key }) => key) } }; };
+      const send = async (batch) => {
+        const keys = batch.map(({ key }) => key);
+        saved.push(...keys);
+        return { ok: true, data: { saved: keys } };
+      };
       const third = new m.Outbox({ prefix: 'twice', send });
       await third.settle();
       return { saved, left: localStorage.length };
@@ -131,14 +136,16 @@ def test_the_queues_of_two_people_and_of_two_studies_are_apart(js: Any) -> None:
       localStorage.clear();
       const send = () => new Promise(() => {});
       new m.Outbox({ prefix: 'editloop.outbox.7.s1', send }).add({ key: 'a', assignment: 'x', kind: 'score' });
-      return ['editloop.outbox.8.s1', 'editloop.outbox.7.s2', 'editloop.outbox.7.s1'].map((prefix) => new m.Outbox({ prefix, send }).queue.length);
+      const names = ['editloop.outbox.8.s1', 'editloop.outbox.7.s2', 'editloop.outbox.7.s1'];
+      return names.map((prefix) => new m.Outbox({ prefix, send }).queue.length);
     })()"""
     assert js("outbox.js", other) == [0, 0, 1]
 
 
 def test_a_full_storage_is_said_and_the_event_is_still_sent(js: Any) -> None:
     full = """(async () => {
-      const storage = { length: 0, key: () => null, getItem: () => null, setItem: () => { throw new Error('full'); }, removeItem: () => {} };
+      const full = () => { throw new Error('full'); };
+      const storage = { length: 0, key: () => null, getItem: () => null, setItem: full, removeItem: () => {} };
       const send = async (batch) => ({ ok: true, data: { saved: batch.map(({ key }) => key) } });
       const box = new m.Outbox({ prefix: 'full', send, storage });
       box.add({ key: 'a', assignment: 'x', kind: 'score' });

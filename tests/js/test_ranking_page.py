@@ -32,7 +32,8 @@ def duel(desk: Desk, worth: dict[str, float]) -> int:
         count += 1
         desk.page.wait_for_function(
             "([left, right]) => document.body.dataset.mode !== 'duels' || "
-            "[...document.querySelectorAll('.pane figcaption')].map(one => one.textContent).join() !== [left, 'Source', right].join()",
+            "[...document.querySelectorAll('.pane figcaption')].map(one => one.textContent).join() "
+            "!== [left, 'Source', right].join()",
             arg=[left, right],
         )
     return count

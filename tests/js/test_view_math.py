@@ -36,7 +36,8 @@ def test_pictures_are_1_to_1_up_to_1024_and_small_ones_enlarged_by_whole_factors
 def test_zoom_stays_between_the_fitted_size_and_the_largest_and_small_pictures_keep_whole_factors(
     js: Any, image: dict[str, int], pane: dict[str, int], steps: list[int]
 ) -> None:
-    walk = "x.steps.reduce((all, step) => [...all, m.zoomStep(all.at(-1), step, x.image, x.pane)], [m.basePixel(x.image, x.pane)])"
+    step = "(all, step) => [...all, m.zoomStep(all.at(-1), step, x.image, x.pane)]"
+    walk = f"x.steps.reduce({step}, [m.basePixel(x.image, x.pane)])"
     pixels = js("view_math.js", walk, {"image": image, "pane": pane, "steps": steps})
     assert min(pixels) >= pixels[0] - 1e-9
     if max(image.values()) <= 128:

@@ -24,7 +24,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 KEPT = 1000
 LIFE_SECONDS = 24 * 3600
 BEAT_SECONDS = 10.0  # a comment this often keeps proxies from closing a quiet stream
-EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}")
+EVENT_ID = re.compile(r"[0-9]{1,19}-[0-9]{1,19}")  # two numbers of 64 bits, or Redis refuses it
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +73,9 @@ async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:
 
 async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
     key = f"live:{channel}"
-    connection: Any = redis.asyncio.Redis.from_url(settings.REDIS_URL, decode_responses=True)  # replies are untyped
+    connection: Any = redis.asyncio.Redis.from_url(  # replies are untyped
+        settings.REDIS_URL, decode_responses=True, socket_timeout=BEAT_SECONDS + 5
+    )
     try:
         if last == "$":  # a fixed start: "$" asked anew at every read would lose what came in between
             newest = await connection.xrevrange(key, count=1)
