@@ -53,7 +53,6 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
     ``mine``: the annotator's assignments, see ``leases.mine``.
     """
     pause, sentence, short = sessions.break_of(member), None, True
-    done, today = sessions.counts_of(member)
     leased = [assignment for assignment in mine if assignment.state == leases.LEASED]
     given: list[Assignment] = []
     leases.renew(leased, timezone.now())
@@ -63,12 +62,12 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
     elif pause is None:
         leased += leases.revive([assignment for assignment in mine if assignment.state == leases.EXPIRED])
         if short := leases.runs_short(leased, want=want, have=have):
-            given = leases.fill(member, leased, want=want, have=have, turn=done + len(leased))
+            given = leases.fill(member, leased, want=want, have=have, turn=member.done + len(leased))
         if not leased:
             sentence = _("There is nothing more for you to judge in this study at the moment. Thank you.")
-    progress = sessions.progress_of(member, done=done, today=today)
+    progress = sessions.progress_of(member)
     if short:  # else the page keeps the total that it has
-        progress["total"] = sessions.total_of(member, done + len(leased))
+        progress["total"] = sessions.total_of(member, member.done + len(leased))
     return {
         "assignments": assignment_values(given, member),
         "progress": progress,

@@ -6,19 +6,19 @@ ITU-R BT.500 asks for sessions of at most half an hour; tired eyes rate differen
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Q
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation import leases
-from annotation.models import Judgement, Member
+from annotation.models import Member
 
 UNTOUCHED = timedelta(seconds=5)  # activity closer together is noted once
 COUNTED = 500  # open units are counted no further: an exact number beyond helps nobody
 
 
-def touch(member: Member, now: datetime) -> None:
-    """Note activity. A pause as long as a break ends a session; a full session begins a break."""
+def touch(member: Member, now: datetime, judged: int) -> None:
+    """Note activity and ``judged`` new judgements. A pause as long as a break ends a session; a full one begins one."""
     protocol = member.study.protocol
     pause = timedelta(minutes=protocol.break_minutes)
     rested = member.last_active_at is None or now - member.last_active_at >= pause
@@ -26,12 +26,19 @@ def touch(member: Member, now: datetime) -> None:
         member.session_started_at, member.break_until = now, None
     elif member.break_until is None and now - member.session_started_at >= timedelta(minutes=protocol.session_minutes):
         member.break_until = now + pause
-    elif now - (member.last_active_at or now) < UNTOUCHED:
+    elif not judged and now - (member.last_active_at or now) < UNTOUCHED:
         return
-    member.last_active_at = now
+    same_day = member.day == now.date()
     Member.objects.filter(pk=member.pk).update(
-        session_started_at=member.session_started_at, last_active_at=now, break_until=member.break_until
+        session_started_at=member.session_started_at,
+        last_active_at=now,
+        break_until=member.break_until,
+        done=F("done") + judged,
+        day=now.date(),
+        done_that_day=F("done_that_day") + judged if same_day else judged,
     )
+    member.last_active_at, member.day = now, now.date()
+    member.done, member.done_that_day = member.done + judged, (member.done_that_day if same_day else 0) + judged
 
 
 def break_of(member: Member) -> dict[str, Any] | None:
@@ -45,19 +52,15 @@ def break_of(member: Member) -> dict[str, Any] | None:
     return {"until": member.break_until.isoformat(), "minutes": round(left, 1), "sentence": sentence}
 
 
-def counts_of(member: Member) -> tuple[int, int]:
-    """Judgements by this annotator in this study: in all, and today."""
-    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
-    mine = Judgement.objects.filter(study=member.study, annotator=member.user)
-    sums = mine.aggregate(done=Count("id"), today=Count("id", filter=Q(created_at__gte=today)))
-    return sums["done"], sums["today"]
-
-
-def progress_of(member: Member, *, done: int, today: int) -> dict[str, Any]:
+def progress_of(member: Member) -> dict[str, Any]:
     """What this annotator has done in this study."""
     now = timezone.now()
     started = member.session_started_at or now
-    return {"done": done, "today": today, "worked_minutes": round((now - started).total_seconds() / 60, 1)}
+    return {
+        "done": member.done,
+        "today": member.done_that_day if member.day == now.date() else 0,
+        "worked_minutes": round((now - started).total_seconds() / 60, 1),
+    }
 
 
 def total_of(member: Member, mine: int) -> int | None:

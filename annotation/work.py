@@ -39,6 +39,7 @@ class Outcome:
     saved: list[str] = field(default_factory=list)
     refused: list[dict[str, str]] = field(default_factory=list)
     submitted: dict[str, str] = field(default_factory=dict)
+    judged: int = 0  # new judgements
     assignments: list[Assignment] = field(default_factory=list)  # the annotator's, as they are afterwards
 
     def refuse(self, key: str, error: str) -> None:
@@ -128,7 +129,7 @@ def _store(
     opened = [row.pk for row in mine.values() if row.opened_at == now and str(row.uid) not in outcome.submitted]
     if opened:
         Assignment.objects.filter(pk__in=opened).update(opened_at=now)
-    sessions.touch(member, now)
+    sessions.touch(member, now, outcome.judged)
 
 
 def _known(mine: dict[str, Assignment], events: list[Incoming]) -> set[str]:
@@ -170,6 +171,7 @@ def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetim
             return False
         judgement = _judge(member, assignment, answer, event.data["answer"], now)
         outcome.submitted[event.assignment] = "extra" if judgement.is_extra else "done"
+        outcome.judged += judgement.revisions == 0
     outcome.saved.append(event.key)
     return True
 

@@ -62,6 +62,10 @@ class Member(Row):
     session_started_at = models.DateTimeField(null=True, blank=True)
     last_active_at = models.DateTimeField(null=True, blank=True)
     break_until = models.DateTimeField(null=True, blank=True)
+    # Counted as judgements are given: the page shows them at every key press, and counting rows gets slower.
+    done = models.PositiveIntegerField(default=0)
+    day = models.DateField(null=True, blank=True)
+    done_that_day = models.PositiveIntegerField(default=0)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["study", "user"], name="member_once")]
