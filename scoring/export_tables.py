@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from django.db.models import F, QuerySet
@@ -13,20 +13,17 @@ from scoring import results, tables
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings
 from scoring.writers import Column, Row
 
-LOOK = 1000  # rows between two looks at "stop"
-
 
 @dataclass(frozen=True)
 class Options:
-    """What the person who exports may choose. ``check`` raises when the job is asked to stop."""
+    """What the person who exports may choose."""
 
     include_extra: bool = False
     method: str = "zscore"
     outliers: str = ""  # empty: the method's own rule
-    check: Callable[[], None] = lambda: None
 
     def to_json(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "check"}
+        return asdict(self)
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Options:
@@ -79,7 +76,7 @@ def _marks(study: Study, options: Options) -> QuerySet[Mark]:
     marks = marks if options.include_extra else marks.filter(judgement__is_extra=False)
     return marks.order_by(
         "candidate__case__key", "candidate__editor__slug", "candidate__seed", "candidate_id", "dimension",
-        "judgement__unit__round", "judgement__annotator_id", "id",
+        "judgement__unit__item_id", "judgement__unit__round", "judgement__annotator_id", "id",
     )  # fmt: skip
 
 
@@ -93,11 +90,8 @@ _TAIL = (
 )  # fmt: skip
 
 
-def _judged(marks: QuerySet[Mark], options: Options, *middle: str) -> Iterator[Row]:
-    values = marks.values_list(*_FIELDS, *middle, *_TAIL).iterator(chunk_size=tables.CHUNK)
-    for number, row in enumerate(values):
-        if number % LOOK == 0:
-            options.check()
+def _judged(marks: QuerySet[Mark], *middle: str) -> Iterator[Row]:
+    for row in marks.values_list(*_FIELDS, *middle, *_TAIL).iterator(chunk_size=tables.CHUNK):
         case, task, split, candidate, editor, seed, sha, annotator, dimension, *rest = row
         *values_of, flag, extra, seconds, revisions, at, remark = rest
         head = (case, task, split, str(candidate), editor, seed, sha, tables.annotator_name(annotator), dimension)
@@ -105,12 +99,12 @@ def _judged(marks: QuerySet[Mark], options: Options, *middle: str) -> Iterator[R
 
 
 def _rating_rows(study: Study, options: Options) -> Iterator[Row]:
-    return _judged(_marks(study, options).filter(score__isnull=False), options, "score")
+    return _judged(_marks(study, options).filter(score__isnull=False), "score")
 
 
 def _ranking_rows(study: Study, options: Options) -> Iterator[Row]:
     marks = _marks(study, options).filter(rank__isnull=False).annotate(group=F("judgement__unit__item__uid"))
-    rows = _judged(marks, options, "group", "judgement__unit__round", "rank", "score")
+    rows = _judged(marks, "group", "judgement__unit__round", "rank", "score")
     for row in rows:
         yield (*row[:9], str(row[9]), *row[10:])
 

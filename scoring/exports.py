@@ -1,6 +1,6 @@
 """Exports of a study as jobs: one table in one format, with a README of what it is, in a zip."""
 
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from django.utils.translation import gettext_lazy
 from annotation.models import Study
 from scoring.export_readme import readme
 from scoring.export_tables import TABLES, Options
-from scoring.writers import WRITERS, archive
+from scoring.writers import WRITERS, Row, archive
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, JobRun
 from webapp.jobs.kinds import JobKind
 from webapp.jobs.models import Job
+
+LOOK = 1000  # rows between two looks
 
 
 def start_export(*, study: Study, table: str, format: str, options: Options, by: User | None) -> Job:  # noqa: A002  # the word that users know
@@ -38,17 +40,25 @@ def _work(run: JobRun, _job: Job) -> dict[str, Any]:
 def write_export(study: Study, table: str, format: str, options: Options, run: JobRun) -> Path:  # noqa: A002  # the word that users know
     """Write the zip of one table into the job's outputs. The same study and options give the same bytes."""
     made = TABLES[table]
-    options = replace(options, check=run.check)
     data, note = run.outputs / f"{table}.{format}", run.outputs / "README.md"
     run.progress(0, 2, _("Writing rows"))
-    count = WRITERS[format](data, made.columns, made.rows(study, options))
+    count = WRITERS[format](data, made.columns, _watched(made.rows(study, options), run.check))
     note.write_text(readme(study, table, made, options, count), encoding="utf-8")
+    run.check()
     run.progress(1, 2, _("Packing"))
     path = run.outputs / f"{slugify(study.name) or 'study'}-{table}-{format}.zip"
     archive(path, [data, note])
     data.unlink()
     run.progress(2, 2, _("%(count)d rows") % {"count": count})
     return path
+
+
+def _watched(rows: Iterable[Row], check: Callable[[], None]) -> Iterator[Row]:
+    """The rows, with a look now and then at whether the job was asked to stop."""
+    for number, row in enumerate(rows):
+        if number % LOOK == 0:
+            check()
+        yield row
 
 
 def _study(config: dict[str, Any]) -> Study | None:

@@ -32,7 +32,10 @@ CAUSES = (
         "(Debian: apt install build-essential python3-dev; macOS: xcode-select --install), then run the command again.",
     ),
     (
-        ("name resolution", "failed to establish", "max retries", "timed out", "connection reset", "proxy", "ssl"),
+        (
+            *("in name resolution", "name or service not known", "nodename nor servname", "failed to establish a new"),
+            *("max retries exceeded", "read timed out", "connection reset by", "proxyerror", "sslerror", "certificate"),
+        ),
         "The package index cannot be reached. Check the network and the proxy (HTTPS_PROXY), "
         "or set PIP_INDEX_URL to a mirror, then run the command again.",
     ),

@@ -55,7 +55,7 @@ class Installation:
     def run(self, *command: str, **env: str) -> str:
         """Run a program of Python's to its end; what it printed."""
         done = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=self.env | env, capture_output=True, text=True, timeout=120
+            [sys.executable, *command], cwd=ROOT, env=self.env | env, capture_output=True, text=True, timeout=180
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -88,7 +88,7 @@ class Installation:
         self.started.append(process)
         return process
 
-    def until(self, happened: Callable[[], Any], what: str, seconds: float = 90) -> Any:
+    def until(self, happened: Callable[[], Any], what: str, seconds: float = 180) -> Any:
         """Wait for something that is true."""
         deadline = time.monotonic() + seconds
         while not (value := happened()):

@@ -21,8 +21,10 @@ WORDS = {
     "MIT": ("mit",),
     "MIT-CMU": ("mit-cmu",),
     "MPL-2.0": ("mpl",),
-    "PSF-based": ("python software foundation",),
 }
+PACKAGES = ("webapp", "annotation", "scoring", "training", "drawnworld", "scripts")
+MODULES = {"django-allauth": "allauth", "pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
+BY_NAME = {"httptools", "uvloop"}  # uvicorn takes them when they are there
 LGPL = {"psycopg", "psycopg-binary"}
 
 
@@ -93,6 +95,14 @@ def test_the_lock_files_agree() -> None:
         for name, version in locked(kind).items():
             pins.setdefault(name, set()).add(version)
     assert {name: versions for name, versions in pins.items() if len(versions) > 1} == {}
+
+
+def test_nothing_is_required_that_nobody_uses() -> None:
+    sources = [path for folder in PACKAGES for path in (ROOT / folder).rglob("*.py")]
+    text = "\n".join(path.read_text() for path in sources)
+    modules = {name: MODULES.get(name, normal(name).replace("-", "_")) for name in direct("web") | direct("demo")}
+    unused = {name for name, module in modules.items() if not re.search(rf"[\s\"']{module}\b", text)}
+    assert unused == BY_NAME
 
 
 def test_torch_is_for_the_gpu_queue_alone() -> None:

@@ -4,8 +4,8 @@ import asyncio
 import http.client
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 from urllib.error import URLError
@@ -19,6 +19,7 @@ from scripts.servers import free_port
 from tests.installation import Installation, an_installation  # noqa: F401  # a fixture
 from webapp.live import streams
 
+Body = AsyncGenerator[bytes, None]
 Event = tuple[str, str, Any]  # id, name, data
 
 
@@ -33,17 +34,18 @@ def parse(block: str) -> Event | None:
     return (fields["id"], fields["event"], json.loads(fields["data"])) if "data" in fields else None
 
 
-async def opened(channel: str, **request: Any) -> AsyncIterator[bytes]:
+@asynccontextmanager
+async def opened(channel: str, **request: Any) -> AsyncIterator[Body]:
     """The body of a stream, after its first comment: what is published from now on must arrive."""
     response = await streams.stream(RequestFactory().get("/live/", **request), channel)
     assert response["Content-Type"] == "text/event-stream"
     assert response["Cache-Control"] == "no-store"
-    body = cast(AsyncIterator[bytes], response.streaming_content)
-    assert b": open" in await anext(body)
-    return body
+    async with aclosing(cast(Body, response.streaming_content)) as body:
+        assert b": open" in await anext(body)
+        yield body
 
 
-async def take(body: AsyncIterator[bytes], count: int) -> list[Event]:
+async def take(body: Body, count: int) -> list[Event]:
     found: list[Event] = []
     while len(found) < count:
         event = parse((await asyncio.wait_for(anext(body), 30)).decode())
@@ -62,9 +64,9 @@ def values(events: list[Event]) -> list[Any]:
 
 def test_it_works(channel: str) -> None:
     async def watch() -> list[Event]:
-        body = await opened(channel)
-        publish(channel, 1, "zwei ü\n\nevent: forged", 3)
-        return await take(body, 3)
+        async with opened(channel) as body:
+            publish(channel, 1, "zwei ü\n\nevent: forged", 3)
+            return await take(body, 3)
 
     events = asyncio.run(watch())
     assert values(events) == [1, "zwei ü\n\nevent: forged", 3]
@@ -74,20 +76,20 @@ def test_it_works(channel: str) -> None:
 def test_what_came_before_is_not_told(channel: str) -> None:
     async def watch() -> list[Event]:
         publish(channel, "old")
-        body = await opened(channel)
-        publish(channel, "new")
-        return await take(body, 1)
+        async with opened(channel) as body:
+            publish(channel, "new")
+            return await take(body, 1)
 
     assert values(asyncio.run(watch())) == ["new"]
 
 
 def test_other_channels_are_not_heard(channel: str) -> None:
     async def watch() -> list[Event]:
-        body = await opened(channel)
-        publish(channel + "0", "theirs")
-        publish(channel[:-1], "theirs")
-        publish(channel, "ours")
-        return await take(body, 1)
+        async with opened(channel) as body:
+            publish(channel + "0", "theirs")
+            publish(channel[:-1], "theirs")
+            publish(channel, "ours")
+            return await take(body, 1)
 
     assert values(asyncio.run(watch())) == ["ours"]
 
@@ -98,14 +100,13 @@ def test_a_broken_connection_goes_on_where_it_was(channel: str, where: str) -> N
         return {"headers": {"Last-Event-ID": last}} if where == "header" else {"query_params": {"from": last}}
 
     async def watch() -> list[Event]:
-        body = await opened(channel)
-        publish(channel, *range(250))
-        seen = await take(body, 120)
-        await body.aclose()  # type: ignore[attr-defined]
+        async with opened(channel) as body:
+            publish(channel, *range(250))
+            seen = await take(body, 120)
         publish(channel, *range(250, 300))  # while nobody listens
-        body = await opened(channel, **again(seen[-1][0]))
-        publish(channel, 300)
-        return seen + await take(body, 181)
+        async with opened(channel, **again(seen[-1][0])) as body:
+            publish(channel, 300)
+            return seen + await take(body, 181)
 
     events = asyncio.run(watch())
     assert values(events) == list(range(301))
@@ -119,9 +120,9 @@ BAD = ["x", "1", "-", "1-", "0x1-0", "$", "1-0 2-0", "99999999999999999999-0", "
 def test_a_bad_id_is_ignored(channel: str, last: str) -> None:
     async def watch() -> list[Event]:
         publish(channel, "old")
-        body = await opened(channel, query_params={"from": last})
-        publish(channel, "new")
-        return await take(body, 1)
+        async with opened(channel, query_params={"from": last}) as body:
+            publish(channel, "new")
+            return await take(body, 1)
 
     assert values(asyncio.run(watch())) == ["new"]
 
@@ -131,10 +132,10 @@ def test_a_quiet_stream_is_kept_open(channel: str, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(streams, "BEAT_SECONDS", seconds)
 
     async def watch() -> bytes:
-        body = await opened(channel)
-        assert await anext(body) == b": beat\n\n"
-        publish(channel, 1)
-        return await anext(body)
+        async with opened(channel) as body:
+            assert await anext(body) == b": beat\n\n"
+            publish(channel, 1)
+            return await anext(body)
 
     event = parse(asyncio.run(watch()).decode())
     assert event is not None

@@ -16,8 +16,8 @@ from annotation.models import Assignment, Event, Judgement, Mark, Study, Unit
 from annotation.protocols import PRESETS
 from annotation.studies import add_member
 from scoring import results
-from scoring.exports import start_export
 from scoring.export_tables import Options
+from scoring.exports import start_export
 from tests import judging
 from tests.judging import by_worth, event, judge, ranked, rated
 from webapp.accounts.models import User

@@ -1,5 +1,6 @@
 """What the environment says: the few readers that settings.py needs."""
 
+import fcntl
 import os
 import secrets
 from pathlib import Path
@@ -20,15 +21,14 @@ def secret_key(var: Path) -> str:
     """EDITLOOP_SECRET_KEY, or the key kept in ``var/secret_key``, made at first use and readable by its owner alone."""
     if key := os.environ.get("EDITLOOP_SECRET_KEY"):
         return key
-    path = var / "secret_key"
     var.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text().strip()
-    with os.fdopen(descriptor, "w") as file:
-        file.write(secrets.token_urlsafe(50))
-    return path.read_text().strip()
+    with os.fdopen(os.open(var / "secret_key", os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # programs that start together must not read a file that is still empty
+        key = file.read().strip()
+        if not key:
+            key = secrets.token_urlsafe(50)
+            file.write(key)
+    return key
 
 
 def database(url: str, var: Path) -> dict[str, Any]:
@@ -37,20 +37,24 @@ def database(url: str, var: Path) -> dict[str, Any]:
     SQLite: WAL lets readers go on beside one writer. IMMEDIATE takes the write lock when a transaction begins; a lock
     taken later, by a transaction that has read already, fails at once with "database is locked" when another wrote.
     """
-    parts = urlsplit(url or f"sqlite:///{var / 'editloop.sqlite3'}")
+    parts = urlsplit(url or "sqlite:")
     common = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": parts.scheme != "sqlite"}
     if parts.scheme == "sqlite":
         pragmas = (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-32000; PRAGMA mmap_size=134217728;"
         )
         options = {"transaction_mode": "IMMEDIATE", "timeout": 30, "init_command": pragmas}
-        name = parts.path.removeprefix("/") if not parts.path.startswith("//") else parts.path[1:]
+        name = parts.path.removeprefix("/") if url else str(var / "editloop.sqlite3")
         # Tests use a file too: threads of one process cannot wait for each other's locks on a database in memory.
         test = {"NAME": str(var / "test.sqlite3")}
         engine = "django.db.backends.sqlite3"
         return {"ENGINE": engine, "NAME": name or ":memory:", "OPTIONS": options, "TEST": test, **common}
     if parts.scheme in ("postgres", "postgresql"):
         options = dict(parse_qsl(parts.query))
+        try:
+            port = parts.port or ""
+        except ValueError as error:
+            raise ValueError(f"DATABASE_URL names no port that exists: {error}.") from None
         host = options.pop("host", parts.hostname or "")
         return {
             "ENGINE": "django.db.backends.postgresql",
@@ -58,7 +62,7 @@ def database(url: str, var: Path) -> dict[str, Any]:
             "USER": unquote(parts.username or ""),
             "PASSWORD": unquote(parts.password or ""),
             "HOST": host,
-            "PORT": str(options.pop("port", parts.port or "")),
+            "PORT": str(options.pop("port", port)),
             "OPTIONS": options,
             **common,
         }

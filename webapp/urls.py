@@ -19,4 +19,5 @@ urlpatterns = [
 handler400 = "webapp.core.views.bad_request"
 handler403 = "webapp.core.views.forbidden"
 handler404 = "webapp.core.views.not_found"
+handler429 = "webapp.core.views.too_many_requests"  # asked for by django-allauth
 handler500 = "webapp.core.views.server_error"

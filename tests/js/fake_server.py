@@ -110,6 +110,7 @@ class FakeServer:
     requests: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     photographs: bool = False
+    pictures: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         for one in self.waiting:
@@ -200,6 +201,7 @@ class Handler(BaseHTTPRequestHandler):
     def image(self, path: str) -> None:
         self.fake.image_delay.wait(10)
         _, _, _, uid, name = path.split("/")
+        self.fake.pictures.append(uid)
         one = self.fake.leased[uid]
         content = picture(
             uid, name.removesuffix(".webp"), one["source"]["width"], one["source"]["height"], self.fake.photographs

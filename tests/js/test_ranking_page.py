@@ -326,6 +326,16 @@ def test_flags_are_for_the_image_in_view_or_the_whole_group(start: Start) -> Non
     assert (second["flag"], second["order"], second["shelves"]) == ("cannot_judge", [], {})
 
 
+def test_the_pictures_of_the_group_in_view_come_first(start: Start) -> None:
+    desk = start(server(6, groups=3))
+    desk.page.wait_for_load_state("networkidle")
+    groups = list(dict.fromkeys(desk.server.pictures))
+    assert len(groups) == 3, "the groups that wait are fetched too"
+    assert desk.server.pictures == [uid for uid in groups for _ in range(7)], (
+        "one group after the other, each picture once"
+    )
+
+
 @pytest.mark.parametrize("count", [6, 23])
 def test_letters_are_those_of_the_server(start: Start, count: int) -> None:
     desk = start(server(count))

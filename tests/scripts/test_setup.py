@@ -99,6 +99,8 @@ def test_a_new_enough_python_is_taken(setup: ModuleType, version: tuple[int, ...
         ),
         ("Temporary failure in name resolution", "network"),
         ("error: command 'gcc' failed: No such file or directory\nERROR: Failed building wheel for x", "C compiler"),
+        ("copying uvloop/sslproto.pyx -> build\nERROR: Failed building wheel for uvloop", "C compiler"),
+        ("Max retries exceeded with url: /simple (Caused by SSLError(...))", "network"),
         ("fatal error: Python.h: No such file or directory", "python3-dev"),
         ("ERROR: No matching distribution found for numpy==99", "does not exist for this Python"),
         ("PermissionError: [Errno 13] Permission denied: '.venv'", "who owns .venv"),

@@ -29,10 +29,15 @@ class AcceptForm(forms.Form):
             self.add_error("repeat", _("The two passwords differ."))
         elif data.get("password"):
             try:
-                validate_password(data["password"], User(username=data.get("username", "")))
+                validate_password(data["password"], _like(data))
             except ValidationError as error:
                 self.add_error("password", error)
         return data
+
+
+def _like(data: dict[str, Any]) -> User:
+    """Whom the password must not resemble."""
+    return User(username=data.get("username", ""), email=data.get("email", ""))
 
 
 class PersonForm(forms.Form):

@@ -40,6 +40,8 @@ def accept(*, token: str, username: str, password: str, email: str = "") -> tupl
     ).update(used_at=timezone.now())
     if not used:
         raise ValidationError(_("This invitation was used already or has expired. Ask for a new one."))
+    if User.objects.filter(username__iexact=username).exists():  # "Alice" beside "alice" would be taken for her
+        raise ValidationError(_("This name is taken already. Choose another."))
     invitation = Invitation.objects.get(token_hash=Invitation.hash(token))
     user = User(username=username, email=email, role=invitation.role)
     user.set_password(password)
@@ -58,4 +60,13 @@ def change_person(*, person: User, by: User, role: str, is_active: bool) -> User
     person.role, person.is_active = role, is_active
     person.full_clean()
     person.save(update_fields=["role", "is_active"])
+    _end_invitations(person)
     return person
+
+
+def _end_invitations(person: User) -> None:
+    """Delete the open links that this person could not send now: one kept in a drawer would give an old role back."""
+    links = Invitation.objects.filter(created_by=person, used_at=None)
+    if person.is_active and person.is_engineer:
+        links = links.exclude(role__in=Role.values if person.is_admin else [Role.ANNOTATOR])
+    links.delete()

@@ -25,24 +25,24 @@ class Page:
 
 
 def page_of(request: HttpRequest, rows: QuerySet[Any], size: int = PAGE_SIZE, newest_first: bool = True) -> Page:
-    """The page that ``?after=ID`` or ``?before=ID`` names; a value that is no number means the first page."""
+    """The page that ``?after=ID`` or ``?before=ID`` names, or the first: also where no rows are left on that page, for
+    an empty one is a dead end, and where the value is no number."""
     after, before = _key(request, "after"), _key(request, "before")
     forward, backward = ("id__lt", "id__gt") if newest_first else ("id__gt", "id__lt")
     order = "-id" if newest_first else "id"
-    if before is not None:
-        found: list[Model] = list(rows.filter(**{backward: before}).order_by(_reversed(order))[: size + 1])
-        more_before, more_after = len(found) > size, True
-        found = found[:size][::-1]
-    else:
-        if after is not None:
-            rows = rows.filter(**{forward: after})
-        found = list(rows.order_by(order)[: size + 1])
-        more_before, more_after = after is not None, len(found) > size
-        found = found[:size]
+    if before is not None and (found := list(rows.filter(**{backward: before}).order_by(_reversed(order))[: size + 1])):
+        return _page(request, found[:size][::-1], before=len(found) > size, after=True)
+    if after is not None and (found := list(rows.filter(**{forward: after}).order_by(order)[: size + 1])):
+        return _page(request, found[:size], before=True, after=len(found) > size)
+    found = list(rows.order_by(order)[: size + 1])
+    return _page(request, found[:size], before=False, after=len(found) > size)
+
+
+def _page(request: HttpRequest, rows: list[Model], before: bool, after: bool) -> Page:
     return Page(
-        rows=found,
-        next=_query(request, after=found[-1].pk) if more_after and found else "",
-        previous=_query(request, before=found[0].pk) if more_before and found else "",
+        rows=rows,
+        next=_query(request, after=rows[-1].pk) if after else "",
+        previous=_query(request, before=rows[0].pk) if before else "",
     )
 
 

@@ -3,10 +3,10 @@ import { pause } from "./dom.js";
 
 const TRIES = 5;
 
-async function fetchBlob(url) {
+async function fetchBlob(url, priority) {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const response = await fetch(url, { credentials: "same-origin" });
+      const response = await fetch(url, { credentials: "same-origin", priority });
       if (response.ok) return await response.blob();
       if (response.status < 500 || attempt === TRIES) throw new Error(`${response.status}`);
     } catch (error) {
@@ -27,9 +27,9 @@ export class Images {
   #loading = new Map();
 
   /** A decoded picture; asking again for the same address gives the same one. */
-  load(url) {
+  load(url, priority = "auto") {
     if (!this.#loading.has(url)) {
-      const loading = fetchBlob(url).then(async (blob) => decoded(URL.createObjectURL(blob)));
+      const loading = fetchBlob(url, priority).then(async (blob) => decoded(URL.createObjectURL(blob)));
       loading.catch(() => this.#loading.delete(url));
       this.#loading.set(url, loading);
     }
@@ -37,9 +37,19 @@ export class Images {
   }
 
   /** Loads all pictures of an assignment: a Map from letter, or "source", to the decoded picture. */
-  async loadAll(assignment) {
+  async loadAll(assignment, priority) {
     const wanted = [["source", assignment.source], ...assignment.images.map((image) => [image.letter, image])];
-    return new Map(await Promise.all(wanted.map(async ([name, { url }]) => [name, await this.load(url)])));
+    return new Map(await Promise.all(wanted.map(async ([name, { url }]) => [name, await this.load(url, priority)])));
+  }
+
+  /** Loads the pictures of assignments one after the other, the first ones first. Their low priority leaves connections
+   * to the events: a group of 23 would hold them back. A later call takes over. */
+  async loadAhead(assignments) {
+    const ticket = (this.ticket = Symbol("ahead"));
+    for (const assignment of assignments) {
+      await this.loadAll(assignment, "low").catch(() => {});
+      if (ticket !== this.ticket) return;
+    }
   }
 
   /** Lets go of every picture that none of the assignments shows. */

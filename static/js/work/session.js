@@ -84,7 +84,8 @@ export class Session {
 
   #prefetch() {
     this.images.keepOnly([...this.held, ...this.submitted.values()]);
-    for (const assignment of this.held) this.images.loadAll(assignment).catch(() => {});
+    if (this.current) this.images.loadAll(this.current).catch(() => {});
+    void this.images.loadAhead(this.held);
   }
 
   /** Shows the current assignment, or says why there is none. Never "done" while an answer waits in this browser. */
