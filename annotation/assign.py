@@ -1,7 +1,7 @@
 """Who judges what next, in which order, with what where. Pure and seeded: the same arguments give the same answer.
 
-Per-annotator z-scores are fair only under random assignment (methods.md 2), so every annotator gets a random mix of
-editors: a random window of open units, and of those the ones whose editors this annotator has seen least.
+Per-annotator z-scores are fair only under random assignment, so a study's units have a random order and every annotator
+gets a mix of editors: of the next open units those whose editors this annotator has seen least, by chance among equals.
 """
 
 from __future__ import annotations

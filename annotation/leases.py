@@ -129,12 +129,12 @@ def _take_rest_of_group(member: Member, count: int) -> list[Unit]:
 
 
 def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[Unit]:
-    """Places in units of items that are new to the annotator, chosen from a random window.
+    """Places in units of items that are new to the annotator, chosen from a window of the study's random order.
 
     ``held``: taken a moment ago, so that no assignment tells of them yet.
     """
     items = {unit.item_id for unit in held}
-    window = [unit for unit in _window(member, turn) if unit.item_id not in items] if count else []
+    window = [unit for unit in _window(member) if unit.item_id not in items] if count else []
     if not window:
         return []
     editors, seen = _editors_of([unit.item_id for unit in window]), _seen_editors(member)
@@ -152,13 +152,20 @@ def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[U
     return taken
 
 
-def _window(member: Member, turn: int) -> list[Unit]:
-    """Some open units from a random place on, around the end of the circle if need be."""
-    start = assign.seeded("window", member.study.seed, member.user_id, turn).random()
+def _window(member: Member) -> list[Unit]:
+    """The first open units, in the study's random order, that this annotator never had.
+
+    Everybody starts at the same end, so people soon share items: without that their scores could not be compared.
+    ``reached`` saves looking again at what this annotator had; when units run short, all are looked at once more.
+    """
     units = _open_units(member).order_by("shuffle")
-    window = list(units.filter(shuffle__gte=start)[: assign.WINDOW])
+    window = list(units.filter(shuffle__gte=member.reached)[: assign.WINDOW])
     if len(window) < assign.WINDOW:
-        window += units.filter(shuffle__lt=start)[: assign.WINDOW - len(window)]
+        window = list(units[: assign.WINDOW])
+    reached = window[0].shuffle if window else 0.0
+    if reached != member.reached:
+        member.reached = reached
+        Member.objects.filter(pk=member.pk).update(reached=reached)
     return window
 
 

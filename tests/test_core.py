@@ -175,9 +175,7 @@ def make_users(count: int) -> list[int]:
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(count=st.integers(0, 13), size=st.integers(1, 6), newest_first=st.booleans())
-def test_walking_forward_and_back_visits_every_row_once(
-    db_open: Any, count: int, size: int, newest_first: bool
-) -> None:
+def test_walking_forward_and_back_visits_every_row_once(db: None, count: int, size: int, newest_first: bool) -> None:
     expected = make_users(count)[:: 1 if newest_first else -1]
     pages = [page("", size, newest_first)]
     while pages[-1].next:

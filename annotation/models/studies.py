@@ -62,6 +62,7 @@ class Member(Row):
     session_started_at = models.DateTimeField(null=True, blank=True)
     last_active_at = models.DateTimeField(null=True, blank=True)
     break_until = models.DateTimeField(null=True, blank=True)
+    reached = models.FloatField(default=0.0)  # units before this place, see Unit.shuffle, were theirs or are full
     # Counted as judgements are given: the page shows them at every key press, and counting rows gets slower.
     done = models.PositiveIntegerField(default=0)
     day = models.DateField(null=True, blank=True)
@@ -102,7 +103,7 @@ class Unit(Row):
     target = models.PositiveSmallIntegerField()
     taken = models.PositiveSmallIntegerField(default=0)
     done = models.PositiveSmallIntegerField(default=0)
-    shuffle = models.FloatField()  # a seeded random place in [0, 1): annotators start at different ones
+    shuffle = models.FloatField()  # a seeded random place in [0, 1): the order in which units are given out
 
     class Meta:
         constraints = [

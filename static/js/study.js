@@ -8,7 +8,10 @@ async function refresh() {
   timer = 0;
   last = Date.now();
   const response = await fetch(box.dataset.figures);
-  if (response.ok) box.innerHTML = await response.text();
+  if (!response.ok) return;
+  const open = [...box.querySelectorAll("details")].map((details) => details.open);
+  box.innerHTML = await response.text();
+  [...box.querySelectorAll("details")].forEach((details, i) => { details.open = open[i] ?? details.open; });
 }
 
 function soon() {
