@@ -1,11 +1,12 @@
 """Reads of the library and of studies."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
-from annotation.models import Candidate, Case, Dataset, Editor, Judgement, Member, Study, StudyState, Task
+from annotation.models import Candidate, Case, Dataset, Editor, Judgement, Member, Study, StudyState, Task, Unit
 from webapp.accounts.models import User
 
 
@@ -39,14 +40,17 @@ def cases_of(dataset: Dataset, *, task: str = "", split: str = "", text: str = "
     return cases
 
 
-def dataset_figures(dataset: Dataset) -> dict[str, int]:
-    candidates = Candidate.objects.filter(case__dataset=dataset)
-    return {
-        "cases": dataset.cases.count(),
-        "sources": dataset.cases.values("source").distinct().count(),
-        "candidates": candidates.count(),
-        "editors": candidates.values("editor").distinct().count(),
-    }
+def dataset_figures(datasets: Sequence[Dataset]) -> list[dict[str, int]]:
+    """Of each data set: cases, distinct source images, candidates and editors. Two queries for all of them."""
+    cases = Case.objects.filter(dataset__in=datasets).order_by().values_list("dataset")
+    candidates = Candidate.objects.filter(case__dataset__in=datasets).order_by().values_list("case__dataset")
+    of_cases = {row[0]: row[1:] for row in cases.annotate(n=Count("id"), sources=Count("source", distinct=True))}
+    of_edits = {row[0]: row[1:] for row in candidates.annotate(n=Count("id"), editors=Count("editor", distinct=True))}
+    names = ("cases", "sources", "candidates", "editors")
+    return [
+        dict(zip(names, (*of_cases.get(dataset.pk, (0, 0)), *of_edits.get(dataset.pk, (0, 0))), strict=True))
+        for dataset in datasets
+    ]
 
 
 def tasks_of(dataset: Dataset) -> list[tuple[Task, int]]:
@@ -65,17 +69,27 @@ def studies() -> QuerySet[Study]:
     return Study.objects.select_related("dataset", "created_by")
 
 
-def study_progress(study: Study) -> dict[str, int]:
-    """Units of work in all, finished and in people's hands, and the people."""
-    sums = study.units.aggregate(target=Sum("target"), taken=Sum("taken"), done=Sum("done"))
-    target, taken, done = (sums[name] or 0 for name in ("target", "taken", "done"))
-    return {
-        "target": target,
-        "done": done,
-        "in_work": taken - done,
-        "extra": study.judgements.filter(is_extra=True).count(),
-        "members": study.members.count(),
-    }
+def study_progress(studies: Sequence[Study]) -> list[dict[str, int]]:
+    """Of each study: units of work in all, finished and in people's hands, extra answers, and people. Three queries."""
+    units = Unit.objects.filter(study__in=studies).order_by().values_list("study")
+    sums = {row[0]: row[1:] for row in units.annotate(wanted=Sum("target"), held=Sum("taken"), ready=Sum("done"))}
+    extra = _count_by_study(Judgement.objects.filter(study__in=studies, is_extra=True))
+    members = _count_by_study(Member.objects.filter(study__in=studies))
+    rows = [(study.pk, *sums.get(study.pk, (0, 0, 0))) for study in studies]
+    return [
+        {
+            "target": target,
+            "done": done,
+            "in_work": taken - done,
+            "extra": extra.get(pk, 0),
+            "members": members.get(pk, 0),
+        }
+        for pk, target, taken, done in rows
+    ]
+
+
+def _count_by_study(rows: QuerySet[Any]) -> dict[int, int]:
+    return dict(rows.order_by().values_list("study").annotate(count=Count("id")))
 
 
 def attributions() -> QuerySet[Case, Any]:

@@ -36,7 +36,9 @@ def readme(study: Study, name: str, table: ExportTable, options: Options, count:
         "## Protocol",
         "",
         "```json",
-        json.dumps(study.protocol_json, indent=2, ensure_ascii=False),
+        json.dumps(
+            study.protocol.to_json(), indent=2, ensure_ascii=False
+        ),  # PostgreSQL keeps keys in an order of its own
         "```",
         "",
     ]

@@ -27,7 +27,7 @@ from webapp.live.streams import stream
 @engineers
 def studies(request: HttpRequest) -> HttpResponse:
     page = page_of(request, queries.studies())
-    rows = [(study, queries.study_progress(study)) for study in page.rows]
+    rows = list(zip(page.rows, queries.study_progress(page.rows), strict=True))
     return render(request, "studies/studies.html", {"page": page, "rows": rows})
 
 
@@ -51,7 +51,7 @@ def figures(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 
 def _figures(found: Study) -> dict[str, object]:
-    return {"study": found, "progress": queries.study_progress(found), "results": results.of_study(found)}
+    return {"study": found, "progress": queries.study_progress([found])[0], "results": results.of_study(found)}
 
 
 @engineers

@@ -37,7 +37,7 @@ ROOT = Path(__file__).resolve().parents[1]
 )
 def test_sqlite(url: str, name: str) -> None:
     found = environ.database(url, Path("/data/var"))
-    assert (found["ENGINE"], found["NAME"]) == ("django.db.backends.sqlite3", name)
+    assert (found["ENGINE"], found["NAME"]) == ("webapp.core.sqlite", name)
     assert found["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
     assert "journal_mode=WAL" in found["OPTIONS"]["init_command"]
 

@@ -1,6 +1,5 @@
 """Leases: how units go to people, one after the other and in a race, and what the database itself forbids."""
 
-import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,13 +12,12 @@ from django.db.models import F
 from django.utils import timezone
 
 from annotation import leases
-from annotation.library import load_tasks
 from annotation.models import Assignment, Event, Item, Judgement, Mark, Member, Study, Unit
 from annotation.protocols import PRESETS
 from annotation.studies import set_state
 from scoring.services import ask_more_raters
 from tests import judging
-from tests.judging import by_worth, event, judge, member_of, ranked, rated, submit
+from tests.judging import by_worth, judge, member_of, ranked, rated, submit
 from webapp.accounts.models import User
 
 GOOD = rated({"overall": 4})
@@ -107,7 +105,10 @@ def test_the_order_is_a_seeded_permutation_of_the_items_candidates(db: None) -> 
             assert sorted(assignment.order) == here
             orders.add(tuple(here.index(candidate) for candidate in assignment.order))
     assert len(orders) == 6  # all orders of three occur
-    assert study.seed == 7
+    given = [(row.unit_id, row.order) for row in members[0].user.assignments.order_by("pk")]
+    members[0].user.assignments.all().delete()
+    study.units.update(taken=0)
+    assert [(row.unit_id, row.order) for row in take(members[0], count=18)] == given
 
 
 # Time ---------------------------------------------------------------------------------------------------------------
@@ -330,124 +331,3 @@ def test_the_database_refuses_a_second_assignment_member_event_and_mark(db: None
     refused(lambda: Mark.objects.create(**copy, dimension="overall", score=1), "mark_once")
     refused(lambda: Mark.objects.create(**copy, dimension="other"), "mark_says_something")
     refused(lambda: Mark.objects.create(**copy, dimension="other", rank=0.5), "mark_rank_from_one")
-
-
-# Races --------------------------------------------------------------------------------------------------------------
-
-race = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def tasks(transactional_db: None) -> None:
-    load_tasks()  # the database was emptied by the test before
-
-
-def all_at_once(works: list[Callable[[], None]]) -> list[BaseException]:
-    """Run every piece of work in a thread of its own, started together; returns what they raised."""
-    start, raised = threading.Barrier(len(works)), []
-
-    def run(work: Callable[[], None]) -> None:
-        try:
-            start.wait()
-            work()
-        except BaseException as error:
-            raised.append(error)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(work,)) for work in works]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return raised
-
-
-def take_all(member: Member, count: int) -> Callable[[], None]:
-    def work() -> None:
-        turn = 0
-        while lent := take(member, count, turn):
-            turn += len(lent)
-
-    return work
-
-
-@race
-@pytest.mark.parametrize("count", [1, 4])
-def test_a_race_for_few_units_overtakes_none(tasks: None, count: int) -> None:
-    """8 people want 12 units each; there are places for 3 people a unit."""
-    study, members = rating(cases=6, editors=2, raters=3, members=8)
-    assert all_at_once([take_all(member, count) for member in members]) == []
-    assert set(study.units.values_list("taken", flat=True)) == {3}
-    assert Assignment.objects.count() == 36
-    books_are_right(study)
-
-
-@race
-def test_a_race_for_groups_overtakes_none(tasks: None) -> None:
-    study, members = ranking(cases=4, members=6)
-    assert all_at_once([take_all(member, 3) for member in members]) == []
-    assert set(study.units.values_list("taken", flat=True)) == {3}
-    books_are_right(study)
-
-
-@race
-def test_two_pages_of_one_person_get_different_units(tasks: None) -> None:
-    study, (one, *_others) = rating(cases=8, editors=1, raters=3, members=1)
-    assert all_at_once([take_all(member_of(study, one.user), 2) for _page in range(4)]) == []
-    assert Assignment.objects.count() == 8
-    assert set(study.units.values_list("taken", flat=True)) == {1}
-
-
-@race
-def test_leases_that_ran_out_are_given_away_once_in_a_race(tasks: None) -> None:
-    study, members = rating(cases=4, editors=1, raters=2, members=8)
-    for member in members[:2]:
-        assert len(take(member, count=4)) == 4
-    run_out()
-    assert all_at_once([take_all(member, 2) for member in members[2:]]) == []
-    assert Assignment.objects.filter(state="expired").count() == 8
-    assert set(study.units.values_list("taken", flat=True)) == {2}
-    books_are_right(study)
-
-
-@race
-def test_answers_that_come_together_are_all_counted(tasks: None) -> None:
-    study, members = rating(cases=3, editors=2, raters=6, members=6)
-    lent = [(member, take(member, count=6)) for member in members]
-
-    def send_all(member: Member, rows: list[Assignment]) -> Callable[[], None]:
-        return lambda: [submit(member, row, GOOD) for row in rows] and None
-
-    assert all_at_once([send_all(member, rows) for member, rows in lent]) == []
-    assert set(study.units.values_list("taken", "done")) == {(6, 6)}
-    assert Judgement.objects.filter(is_extra=False).count() == 36
-    books_are_right(study)
-
-
-@race
-def test_batches_that_touch_the_same_units_in_other_orders_wait_for_each_other(tasks: None) -> None:
-    """Answers that waited off line come in one batch, each annotator's in an order of its own."""
-    study, members = rating(cases=6, editors=1, raters=6, members=6)
-    batches = []
-    for number, member in enumerate(members):
-        rows = sorted(take(member, count=6), key=lambda row: row.unit_id, reverse=bool(number % 2))
-        batches.append((member, [event(row, "submit", answer=GOOD) for row in rows]))
-    works = [lambda member=member, rows=rows: judging.send(member, *rows) and None for member, rows in batches]  # type: ignore[misc]
-    assert all_at_once(works) == []
-    assert set(study.units.values_list("taken", "done")) == {(6, 6)}
-
-
-@race
-def test_one_batch_sent_several_times_at_once_is_one_judgement(tasks: None) -> None:
-    """A page that got no answer sends again while the first request may still be at work."""
-    study, (one, *_others) = rating(cases=1, editors=1, raters=3, members=1)
-    (lent,) = take(one)
-    batch = [event(lent, "open"), event(lent, "submit", 2, answer=GOOD)]
-    outcomes: list[Any] = []
-    works = [lambda: outcomes.append(judging.send(member_of(study, one.user), *batch)) for _page in range(6)]
-    assert all_at_once(works) == []
-    assert all(outcome.saved == [row["key"] for row in batch] for outcome in outcomes)
-    assert Judgement.objects.get().revisions == 0
-    assert Event.objects.count() == 2
-    assert study.units.values_list("taken", "done").get() == (1, 1)

@@ -221,7 +221,10 @@ def database_connections(here: Installation, process: int) -> int:
     if here.database_url.startswith("sqlite"):
         links = [os.readlink(path) for path in Path(f"/proc/{process}/fd").iterdir() if path.is_symlink()]
         return sum(link.endswith("own.sqlite3") for link in links)
-    others = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    others = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+        "AND backend_type = 'client backend'"
+    )
     return int(
         here.ask(
             f"from django.db import connection\ncursor = connection.cursor()\ncursor.execute({others!r})\n"
@@ -252,7 +255,7 @@ def test_through_the_web_server(served: Any) -> None:
         events = [next_event(one), next_event(one)]
         assert events == [next_event(two), next_event(two)]
         assert [data["n"] for _id, _name, data in events] == [1, 2]
-        assert database_connections(here, process.pid) == 0
+        here.until(lambda: database_connections(here, process.pid) == 0, "no database connection is held", 20)
     tell(3)
     with watching(port, path, people["alice"], **{"Last-Event-ID": events[0][0]}) as again:
         tell(4)

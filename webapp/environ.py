@@ -47,7 +47,7 @@ def database(url: str, var: Path) -> dict[str, Any]:
         name = parts.path.removeprefix("/") if url else str(var / "editloop.sqlite3")
         # Tests use a file too: threads of one process cannot wait for each other's locks on a database in memory.
         test = {"NAME": str(var / "test.sqlite3")}
-        engine = "django.db.backends.sqlite3"
+        engine = "webapp.core.sqlite"
         return {"ENGINE": engine, "NAME": name or ":memory:", "OPTIONS": options, "TEST": test, **common}
     if parts.scheme in ("postgres", "postgresql"):
         options = dict(parse_qsl(parts.query))

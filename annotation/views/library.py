@@ -16,7 +16,7 @@ from webapp.core.paging import page_of
 @engineers
 def datasets(request: HttpRequest) -> HttpResponse:
     page = page_of(request, Dataset.objects.select_related("created_by"))
-    rows = [(dataset, queries.dataset_figures(dataset)) for dataset in page.rows]
+    rows = list(zip(page.rows, queries.dataset_figures(page.rows), strict=True))
     return render(request, "library/datasets.html", {"page": page, "rows": rows})
 
 
@@ -26,7 +26,7 @@ def dataset(request: HttpRequest, uid: UUID) -> HttpResponse:
     chosen = {name: request.GET.get(name, "") for name in ("task", "split", "text")}
     context = {
         "dataset": found,
-        "figures": queries.dataset_figures(found),
+        "figures": queries.dataset_figures([found])[0],
         "tasks": queries.tasks_of(found),
         "editors": queries.editors_of(found),
         "splits": Split.choices,

@@ -15,7 +15,7 @@ import numpy as np
 
 from scoring.stats import outliers as rules
 from scoring.stats.connectivity import components
-from scoring.stats.grouped import Counts, Flags, Floats, counts, gather, moments, quick_moments
+from scoring.stats.grouped import EDGE, Counts, Flags, Floats, counts, deviate, gather, moments, ratio, sums
 from scoring.stats.intervals import normal_interval, t_interval
 from scoring.stats.p910 import SubjectModel, subject_model
 from scoring.stats.rejection import Rejection, RejectionRule, reject_by_bt500, reject_by_rate
@@ -161,13 +161,14 @@ def score_zscore(panel: Panel, settings: MosSettings) -> Scored:
     z = zscores(panel)
     values, clipped = rescale(z.panel.score, clip=settings.clip)
     rescaled = panel.with_rows(z.panel.unit, z.panel.rater, values)
-    per_unit, _ = moments(rescaled.unit, rescaled.score, rescaled.units)
-    std = per_unit.std()
-    low, high = t_interval(per_unit.mean, std, per_unit.n, settings.confidence)
+    n, mos, deviation = deviate(rescaled.unit, rescaled.score, rescaled.units)
+    std = np.sqrt(ratio(sums(rescaled.unit, deviation * deviation, rescaled.units), n - 1))
+    std[std < 100 * EDGE] = 0.0  # Rounding: annotators who agree have the same z by different sums.
+    low, high = t_interval(mos, std, n, settings.confidence)
     return Scored(
         values=rescaled,
-        n=per_unit.n,
-        mos=per_unit.mean,
+        n=n,
+        mos=mos,
         std=std,
         low=low,
         high=high,
@@ -212,7 +213,10 @@ SCORERS: dict[Method, Callable[[Panel, MosSettings], Scored]] = {
 
 def plain_bias(panel: Panel) -> tuple[Floats, Floats]:
     """Per rater: mean and population std of r - mean_j over items with two ratings or more: P.910's first round."""
-    per_unit, deviation = quick_moments(panel.unit, panel.score, panel.units)
-    shared = (per_unit.n > 1)[panel.unit] if bool((per_unit.n == 1).any()) else slice(None)
-    per_rater, _ = quick_moments(panel.rater[shared], deviation[shared], panel.raters)
-    return per_rater.mean, per_rater.std(ddof=0)
+    n, _, deviation = deviate(panel.unit, panel.score, panel.units)
+    # The deviation of an item's only rating is 0 and says nothing: it adds nothing to the sums and must not count.
+    rater = panel.rater[(n > 1)[panel.unit]] if bool((n == 1).any()) else panel.rater
+    ratings = counts(rater, panel.raters)
+    bias = ratio(sums(panel.rater, deviation, panel.raters), ratings)
+    square = ratio(sums(panel.rater, deviation * deviation, panel.raters), ratings)
+    return bias, np.sqrt(np.maximum(square - bias**2, 0))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.stats.grouped import EDGE, Counts, Flags, gather, moments, quick_moments, ratio, sums
+from scoring.stats.grouped import EDGE, Counts, Flags, deviate, gather, moments, ratio, sums
 from scoring.stats.table import Panel
 from scoring.stats.zscore import zscores
 
@@ -60,10 +60,10 @@ def pooled(panel: Panel, multiplier: float = MULTIPLIER) -> Flags:
     rating, or always the same score).
     """
     z = zscores(panel)
-    per_unit, residual = quick_moments(z.panel.unit, z.panel.score, panel.units)
-    several = per_unit.n > 1
-    squares = sums(panel.unit_dimension[several], per_unit.squares[several], panel.dimensions)
-    rows = sums(panel.unit_dimension[several], per_unit.n[several].astype(np.float64), panel.dimensions)
+    n, _, residual = deviate(z.panel.unit, z.panel.score, panel.units)
+    per_rater = sums(z.panel.rater, residual * residual, panel.raters)
+    squares = sums(panel.rater_dimension, per_rater, panel.dimensions)
+    rows = sums(panel.unit_dimension, np.where(n > 1, n, 0), panel.dimensions)
     std = np.sqrt(ratio(squares, rows - 1))
     # Residuals of panels that agree up to rounding are rounding errors, not disagreement; z has unit size.
     std[~(std > EDGE)] = np.inf

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page
@@ -24,7 +23,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
 class Person:
     """Somebody signed in, with a browser of their own."""
 
-    def __init__(self, browser: Browser, application: Started, name: str) -> None:  # noqa: F811
+    def __init__(self, browser: Browser, application: Started, name: str) -> None:
         self.address = application.state()["address"].rstrip("/")
         accounts = json.loads((application.var / "accounts.json").read_text())
         self.context = browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
@@ -71,7 +70,7 @@ class Person:
 
 
 @pytest.fixture
-def person(browser: Browser, application: Started) -> Iterator[Callable[[str], Person]]:  # noqa: F811
+def person(browser: Browser, application: Started) -> Iterator[Callable[[str], Person]]:
     people: list[Person] = []
 
     def enter(name: str) -> Person:
@@ -82,5 +81,3 @@ def person(browser: Browser, application: Started) -> Iterator[Callable[[str], P
     for somebody in people:
         somebody.context.close()
         assert somebody.errors == []
-
-

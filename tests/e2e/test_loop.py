@@ -5,7 +5,6 @@ Every exported number is computed again here, in plain Python, from the keys tha
 
 import csv
 import io
-import json
 import statistics
 import zipfile
 from collections import defaultdict
@@ -77,7 +76,7 @@ def export(admin: Person, study: str, table: str, kind: str = "csv") -> tuple[li
     admin.page.wait_for_selector("#job a:has-text('Download')")
     with admin.page.expect_download() as download:
         admin.page.click("#job a:has-text('Download')")
-    data = open(download.value.path(), "rb").read()  # noqa: SIM115, PTH123
+    data = open(download.value.path(), "rb").read()  # noqa: SIM115
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         text = archive.read(f"{table}.{kind}").decode()
         note = archive.read("README.md").decode()

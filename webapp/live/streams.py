@@ -52,11 +52,11 @@ def _warned() -> set[str]:
     return set()
 
 
-def _say_once(error: redis.RedisError) -> None:
+def _say_once(error: Exception) -> None:
     """One line for each sort of trouble: a log full of the same sentence hides the others."""
     if type(error).__name__ not in _warned():
         _warned().add(type(error).__name__)
-        logger.warning("live events are not sent: %s", error)
+        logger.warning("live events are not sent: %r", error)
 
 
 async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:
@@ -82,14 +82,18 @@ async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
             last = newest[0][0] if newest else "0-0"
         yield b"retry: 2000\n: open\n\n"
         while True:
-            found = await connection.xread({key: last}, count=100, block=int(BEAT_SECONDS * 1000))
+            try:
+                found = await connection.xread({key: last}, count=100, block=int(BEAT_SECONDS * 1000))
+            except redis.TimeoutError:  # a slow moment; asking again from the same place loses nothing
+                found = None
             if not found:
                 yield b": beat\n\n"
                 continue
             rows = found[key] if isinstance(found, dict) else found[0][1]
             for last, fields in rows:
                 yield f"id: {last}\nevent: {fields['event']}\ndata: {fields['data']}\n\n".encode()
-    except (redis.RedisError, OSError):
+    except (redis.RedisError, OSError) as error:
+        _say_once(error)
         await asyncio.sleep(1)  # the browser connects again after its retry time, with the last id that it saw
     finally:
         await connection.aclose()
