@@ -3,7 +3,7 @@
 An ordinary Django view under ASGI crosses between loop and thread at every middleware and gets a new thread, so a new
 database connection, a request. Live streams need the loop; the others are faster, and simpler, as plain WSGI on a few
 lasting threads, each with its lasting connection. What annotators send has one thread a process: such requests are
-short and many, and threads of one process only take the interpreter from each other (163 a second against 120 with four).
+short and many, and threads of one process only take the interpreter from each other (163 a second, 120 with four).
 """
 
 import os

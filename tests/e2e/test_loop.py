@@ -1,6 +1,6 @@
 """The main job, in browsers: three annotators rank and rate by keyboard, an admin watches and exports.
 
-Every exported number is computed again here, in plain Python, from the keys that were pressed and the exported raw rows.
+Every exported number is computed again here in plain Python, from the keys that were pressed and the exported raw rows.
 """
 
 import csv
