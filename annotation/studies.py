@@ -118,9 +118,3 @@ def set_state(*, study: Study, state: str) -> Study:
     study.full_clean()
     study.save(update_fields=["state"])
     return study
-
-
-def add_raters(*, unit: Unit, more: int) -> None:
-    """Ask ``more`` people for a unit."""
-    unit.target += more
-    unit.save(update_fields=["target"])
