@@ -4,12 +4,13 @@ import atexit
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -82,6 +83,7 @@ class Installation:
                 [sys.executable, *command],
                 cwd=ROOT,
                 env=self.env,
+                start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509  # these tests start no threads
                 **{"stdin": subprocess.DEVNULL, "stdout": log, "stderr": log} | options,
             )
@@ -101,7 +103,8 @@ class Installation:
 
     def end(self) -> None:
         for process in self.started:
-            process.kill()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # a worker's clock outlives the worker
             process.wait()
         self.started, self.console = [], None
 

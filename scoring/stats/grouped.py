@@ -70,7 +70,7 @@ def moments(codes: Codes, values: Floats, size: int) -> tuple[Moments, Floats]:
 
 
 def deviate(codes: Codes, values: Floats, size: int) -> tuple[Counts, Floats, Floats]:
-    """Rows and mean per group, and each row's deviation from it: ``moments`` in half the time, to rounding."""
+    """Rows and mean per group, and each row's deviation from it: ``moments`` in half the time, but for exact zeros."""
     n = counts(codes, size)
     mean = ratio(sums(codes, values, size), n)
     deviations = gather(mean, codes)

@@ -12,7 +12,7 @@ from tests.e2e.test_start import Started, until
 WAIT = 60_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     started = Started(tmp_path_factory.mktemp("loop") / "var", EDITLOOP_DEMO_CASES="6")
     until(started.state, 600)

@@ -22,6 +22,12 @@ def kill(application: Started, name: str) -> None:
     until(lambda: application.state()["processes"].get(name) not in (None, before))
 
 
+def said_after_reload(somebody: Person) -> str:
+    time.sleep(2)
+    somebody.page.reload()
+    return somebody.page.inner_text("#job")
+
+
 def test_judgements_survive_the_death_of_the_web_server(application: Started, person: Enter) -> None:
     somebody = person("erin")
     somebody.open_study(RATE)
@@ -77,9 +83,7 @@ def test_an_export_that_was_cancelled_is_resumed(application: Started, person: E
         admin.page.click(f"text={RATE}")
         admin.page.click("form:has([name=table]) button.primary")
         admin.page.wait_for_selector("#job [data-state=queued]")
-        time.sleep(16)  # a worker is missed after 15 seconds
-        admin.page.reload()
-        assert "No worker listens" in admin.page.inner_text("#job [role=alert]")
+        until(lambda: "No worker listens" in said_after_reload(admin))  # a worker is missed after 15 seconds
         admin.page.click("text=Cancel")
         admin.page.wait_for_selector("#job [data-state=cancelled]")
     finally:

@@ -49,6 +49,12 @@ def enqueue(job: Job) -> None:
         waiting.update(message=_("Redis does not answer. The job starts when it is back."))
 
 
+def pass_on(*, uid: str) -> None:
+    """Send the message of a waiting job once more, for another worker."""
+    for job in Job.objects.filter(uid=uid, state=State.QUEUED):
+        enqueue(job)
+
+
 def claim(*, uid: str, worker: str) -> Job | None:
     """Take a waiting job for ``worker``; None if another worker has it or it was cancelled."""
     now = timezone.now()
