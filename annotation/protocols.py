@@ -1,4 +1,4 @@
-"""Judgement protocols: presets of one configurable protocol (methods.md 1). Pure: no Django, no database.
+"""Judgement protocols: presets of one configurable protocol. Pure: no Django, no database.
 
 Sources of the presets: hp-score, HP-Edit 4.1 and 5.4; mos and group-rank, EditHF-1M 3.3; likert4, EditReward 2.1;
 pairwise, GenAI-Arena. The rubrics say the same in our own words.

@@ -16,7 +16,7 @@ from annotation.models import Candidate, Dataset, Item, ItemCandidate, Member, S
 from annotation.protocols import PAIRWISE, RATING, Protocol
 from webapp.accounts.models import Invitation, User
 
-LARGEST_GROUP = 23  # letters A … W; larger groups are not ranked in one pass (methods.md 1)
+LARGEST_GROUP = 23  # letters A … W; larger groups are not ranked in one pass
 BATCH = 2000
 
 

@@ -88,7 +88,7 @@ class Split(models.TextChoices):
 
 
 class Case(Row):
-    """A source image with an instruction and an edit task (methods.md: A, T)."""
+    """A source image with an instruction and an edit task."""
 
     dataset = models.ForeignKey(Dataset, on_delete=models.CASCADE, related_name="cases")
     key = models.CharField(max_length=200)
@@ -135,7 +135,7 @@ class Editor(Row):
 
 
 class Candidate(Row):
-    """An edited image that an editor made for a case (methods.md: B). All candidates of a case are its group."""
+    """An edited image that an editor made for a case. All candidates of a case are its group."""
 
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="candidates")
     editor = models.ForeignKey(Editor, on_delete=models.PROTECT, related_name="candidates")
