@@ -1,4 +1,4 @@
-"""Judgement protocols: the presets of methods.md 1, their scales, and what makes a protocol unusable."""
+"""Judgement protocols: the presets, their scales, and what makes a protocol unusable."""
 
 import json
 from dataclasses import replace
