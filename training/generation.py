@@ -116,7 +116,9 @@ def _case(case: Case, folder: Path) -> dict[str, Any]:
     return {
         "source": _file(case.source, folder),
         "mask": _file(case.mask, folder) if case.mask else None,
+        "key": case.key,
         "instruction": case.instruction,
+        "description": case.description,
         "task": case.task_id,
         "params": case.params,
     }

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from webapp.core.models import Row
 
+USER = settings.AUTH_USER_MODEL  # a name of its own: Candidate has a field "settings"
 SLUG = RegexValidator(r"^[a-z0-9][a-z0-9._-]*$", _("Use small letters, digits, dot, hyphen and underscore."))
 
 
@@ -72,6 +73,8 @@ class Dataset(Row):
     description = models.TextField(blank=True)
     notice = models.CharField(max_length=200, blank=True)  # shown on every page and in every export, e.g. "Demo data."
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    derived_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL, related_name="derived")
+    recipe = models.JSONField(default=dict, blank=True)  # how it was drawn from that one
 
     def __str__(self) -> str:
         return self.name
@@ -134,6 +137,26 @@ class Editor(Row):
         return self.name
 
 
+class Fault(models.TextChoices):
+    """What an output check found. The sentences are shown to people; the thresholds are in annotation/checks.py."""
+
+    BLANK = "blank", _("blank")
+    BLACK = "black", _("black")
+    NOISE = "noise", _("noise")
+    UNCHANGED = "unchanged", _("unchanged from the source")
+    SIZE = "size", _("wrong size")
+    ASPECT = "aspect", _("wrong aspect ratio")
+
+
+class CandidateQuerySet(models.QuerySet["Candidate"]):
+    def usable(self) -> "CandidateQuerySet":
+        """Without those that an output check set aside, unless a person has kept them."""
+        return self.filter(models.Q(fault="") | models.Q(fault_kept=True))
+
+    def set_aside(self) -> "CandidateQuerySet":
+        return self.exclude(fault="").exclude(fault_kept=True)
+
+
 class Candidate(Row):
     """An edited image that an editor made for a case. All candidates of a case are its group."""
 
@@ -145,8 +168,19 @@ class Candidate(Row):
     settings = models.JSONField(default=dict, blank=True)
     settings_hash = models.CharField(max_length=16)
     job = models.ForeignKey("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="candidates")
+    seconds = models.FloatField(null=True, blank=True)  # that making it took
+    fault = models.CharField(max_length=10, choices=Fault.choices, blank=True)
+    fault_note = models.CharField(max_length=200, blank=True)
+    fault_kept = models.BooleanField(null=True)  # a person's decision on the fault; None: nobody has looked
+    fault_decided_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+
+    objects = CandidateQuerySet.as_manager()
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["case", "editor", "seed", "settings_hash"], name="candidate_once"),
+            models.CheckConstraint(condition=models.Q(fault__in=["", *Fault.values]), name="candidate_fault_known"),
+        ]
+        indexes = [
+            models.Index(fields=["editor", "fault", "id"], condition=~models.Q(fault=""), name="candidate_with_fault"),
         ]

@@ -47,7 +47,8 @@ class Person:
         self.drawn()
 
     def drawn(self) -> None:
-        self.page.wait_for_selector(".pane[data-role=edit][data-shown] .layer img", state="attached")
+        """Until the item that takes the keys is in view."""
+        self.page.wait_for_selector("#stage[data-assignment]:not([hidden])")
 
     def keys(self, *keys: str) -> None:
         for key in keys:

@@ -34,7 +34,6 @@ def test_judgements_survive_the_death_of_the_web_server(application: Started, pe
     start = somebody.done()
     given = 6
     for number in range(given):
-        somebody.page.wait_for_selector("#stage:not([hidden])")
         somebody.drawn()
         somebody.keys("4", "Tab", "4", "Tab", "2", "Enter")
         if number == 2:

@@ -34,7 +34,7 @@ class Desk:
 
     def drawn(self) -> None:
         """Until the pictures of the item in view are there."""
-        self.page.wait_for_selector(".pane[data-role=edit][data-shown] .layer img", state="attached", timeout=WAIT)
+        self.page.wait_for_selector("#stage[data-assignment]:not([hidden])", timeout=WAIT)
 
     def keys(self, *keys: str) -> None:
         for key in keys:

@@ -238,6 +238,18 @@ def test_the_next_pictures_are_there_before_they_are_asked_for(start: Start) -> 
     desk.until_instruction("Third")
 
 
+def test_no_key_answers_an_item_whose_pictures_are_not_painted_yet(start: Start) -> None:
+    desk = start(server("First", "Second"))
+    desk.page.wait_for_load_state("networkidle")
+    desk.page.evaluate("HTMLImageElement.prototype.decode = () => new Promise((resolve) => setTimeout(resolve, 500))")
+    desk.keys("4", "Enter", "3", "Enter")
+    desk.until_instruction("Second")
+    assert desk.text(".dim-value") == ""
+    assert [answer["scores"] for answer in desk.answers()] == [{"quality": 4}]
+    desk.keys("2", "Enter")
+    desk.until_done()
+
+
 def test_late_work_is_kept_and_said_to_be_extra(start: Start) -> None:
     fake = server("First", "Second")
     fake.late = True

@@ -158,7 +158,8 @@ def read_case(folder: Path, case: Mapping[str, Any]) -> EditCase:
         mask = read_image(folder / case["mask"], "mask").convert("L")
         if mask.size != source.size:
             raise CannotEdit(f"The mask has {mask.size} pixels and the source image {source.size}: they must be equal.")
-    return EditCase(source, mask, case.get("instruction", ""), case["task"], case.get("params") or {})
+    words = {name: case.get(name, "") for name in ("key", "description")}
+    return EditCase(source, mask, case.get("instruction", ""), case["task"], case.get("params") or {}, **words)
 
 
 def read_image(path: Path, name: str) -> Image.Image:

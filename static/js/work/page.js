@@ -88,8 +88,13 @@ export class WorkPage {
     return reduce(this.study.kind, this.assignment.events, this.task.context);
   }
 
+  /** Whether the current item is on the screen: no key may answer one that is not. */
+  get inView() {
+    return this.assignment && $("stage").dataset.assignment === this.assignment.uid;
+  }
+
   get busy() {
-    return !this.assignment || this.screens.reason !== null || this.parked === true;
+    return !this.inView || this.screens.reason !== null || this.parked === true;
   }
 
   async show(assignment) {
@@ -97,7 +102,8 @@ export class WorkPage {
       this.refresh();
       return;
     }
-    this.assignment = null; // No key may answer an item that is not in view yet.
+    this.assignment = null;
+    delete $("stage").dataset.assignment;
     const slow = setTimeout(() => this.#idle({ reason: "loading" }), SLOW);
     const images = await this.images.loadAll(assignment).catch(() => null);
     clearTimeout(slow);
@@ -114,7 +120,9 @@ export class WorkPage {
     if (assignment.revising) this.say(t("revising"));
     this.remark.show(this.state.remark);
     await this.task.show(assignment, images);
+    if (assignment !== this.assignment) return; // Something else came while its pictures were being painted.
     this.refresh();
+    $("stage").dataset.assignment = assignment.uid;
   }
 
   /** Draws the current state again. */
@@ -321,6 +329,7 @@ export class WorkPage {
     }
     if (this.parked) return;
     if (this.busy) {
+      if (this.assignment) event.preventDefault(); // Enter would press the control that has the focus already.
       if (this.screens.reason === "done" && letterOf(event) === "U" && !event.ctrlKey && !event.metaKey)
         void this.back();
       return;

@@ -30,13 +30,17 @@ class CannotEdit(Exception):
 @dataclass(frozen=True, slots=True)
 class EditCase:
     """What to edit. ``mask`` has the source's size and is white where the edit may change pixels (for the tasks
-    background and bokeh: all but the subject); None is the whole picture. ``params`` is the case's own JSON."""
+    background and bokeh: all but the subject); None is the whole picture. ``params`` is the case's own JSON;
+    ``description`` tells of the wanted result, for editors that take no instruction; ``key`` names the case in its data
+    set."""
 
     source: Image.Image
     mask: Image.Image | None
     instruction: str
     task: str
     params: Mapping[str, Any] = field(default_factory=dict)
+    key: str = ""
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)
