@@ -6,6 +6,9 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation import imports
+        from annotation.curation import categorisers, hashing
         from webapp.jobs.kinds import register
 
         register(imports.KIND)
+        register(hashing.KIND)
+        categorisers.register(categorisers.BY_HAND)

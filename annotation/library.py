@@ -1,13 +1,15 @@
-"""Small services of the library: tasks, the hash of settings, the hash of a data set."""
+"""Small services of the library: tasks, the hash of settings, the content of a data set and its hash."""
 
 import hashlib
 import json
-from collections.abc import Mapping
-from itertools import chain
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from annotation.models import Candidate, Dataset, Editor, Task
+from django.db.models import Model
+
+from annotation.models import Candidate, Case, Dataset, Editor, Task
 
 
 def load_tasks() -> int:
@@ -32,18 +34,88 @@ def ensure_editor(
     return Editor.objects.update_or_create(slug=slug, defaults=values)[0]
 
 
-def dataset_hash(dataset: Dataset) -> str:
-    """SHA-256 over a data set's content: every case and candidate, images by their hash.
+# The content of a data set ------------------------------------------------------------------------------------------
 
-    Rows are sorted by hashes of their own: databases sort text in different ways.
+# Name of a field of the content: where it stands in the database.
+CASE = {
+    "key": "key",
+    "source": "source__sha256",
+    "mask": "mask__sha256",
+    "task": "task",
+    "split": "split",
+    "category": "source__source_facts__category",
+    "instruction": "instruction",
+    "instruction_zh": "instruction_zh",
+    "description": "description",
+    "requirement": "requirement",
+    "params": "params",
+    "attribution": "attribution",
+    "licence": "licence",
+}
+CANDIDATE = {
+    "editor": "editor__slug",
+    "seed": "seed",
+    "noise_seed": "noise_seed",
+    "settings": "settings",
+    "settings_hash": "settings_hash",
+    "image": "image__sha256",
+    "fault": "fault",
+    "fault_note": "fault_note",
+    "kept": "fault_kept",
+}
+CHUNK = 500  # cases read at once
+Values = dict[str, Any]
+Group = tuple[Values, list[Values]]  # a case and its candidates
+
+
+def content(dataset: Dataset) -> Iterator[Group]:
+    """Everything that makes a data set what it is, by key: each case with its candidates, images by their hash.
+
+    Sorted here: databases sort text in different ways. Rows that come or go meanwhile may be in it or not.
     """
-    cases = dataset.cases.values_list(
-        "key", "source__sha256", "mask__sha256", "task", "split", "instruction", "instruction_zh", "description",
-        "requirement", "params",
-    )  # fmt: skip
-    candidates = Candidate.objects.filter(case__dataset=dataset).values_list(
-        "case__key", "editor__slug", "seed", "settings_hash", "image__sha256"
-    )
-    rows = chain(cases.iterator(chunk_size=2000), candidates.iterator(chunk_size=2000))
-    hashes = sorted(hashlib.sha256(json.dumps(row, sort_keys=True).encode()).digest() for row in rows)
-    return hashlib.sha256(b"".join(hashes)).hexdigest()
+    keys = sorted(dataset.cases.values_list("key", "pk"))
+    for start in range(0, len(keys), CHUNK):
+        chunk = [pk for _key, pk in keys[start : start + CHUNK]]
+        cases = {row[0]: dict(zip(CASE, row[1:], strict=True)) for row in _rows(Case, chunk, "pk", CASE)}
+        candidates = defaultdict(list)
+        for case, *row in _rows(Candidate, chunk, "case", CANDIDATE):
+            candidates[case].append(dict(zip(CANDIDATE, row, strict=True)))
+        for pk in chunk:
+            if pk in cases:
+                yield cases[pk], sorted(candidates[pk], key=identity)
+
+
+def _rows(model: type[Model], keys: list[int], by: str, fields: Mapping[str, str]) -> Iterable[tuple[Any, ...]]:
+    return model._default_manager.filter(**{f"{by}__in": keys}).order_by().values_list(by, *fields.values())
+
+
+def identity(candidate: Values) -> tuple[str, int, str]:
+    """What tells a candidate from the others of its case."""
+    return candidate["editor"], candidate["seed"], candidate["settings_hash"]
+
+
+class ContentHash:
+    """SHA-256 over the rows of a data set: sorted by hashes of their own, so that their order is no content."""
+
+    def __init__(self) -> None:
+        self._digests: list[bytes] = []
+
+    def add(self, group: Group) -> None:
+        case, candidates = group
+        self._digests.append(_digest(case))
+        self._digests += [_digest({"case": case["key"], **candidate}) for candidate in candidates]
+
+    def hexdigest(self) -> str:
+        return hashlib.sha256(b"".join(sorted(self._digests))).hexdigest()
+
+
+def _digest(values: Values) -> bytes:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).digest()
+
+
+def dataset_hash(dataset: Dataset) -> str:
+    """The hash of a data set's content: equal where every case and candidate is, on any database."""
+    found = ContentHash()
+    for group in content(dataset):
+        found.add(group)
+    return found.hexdigest()

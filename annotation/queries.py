@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, QuerySet, Sum
 
-from annotation.models import Candidate, Case, Dataset, Editor, Judgement, Member, Study, StudyState, Task, Unit
+from annotation.models import Case, Dataset, Judgement, Member, Study, StudyState, Task, Unit
 from webapp.accounts.models import User
 
 
@@ -27,42 +27,10 @@ def work_of(user: User) -> list[Work]:
     return sorted(rows, key=lambda row: not row.is_open)
 
 
-def cases_of(dataset: Dataset, *, task: str = "", split: str = "", text: str = "") -> QuerySet[Case]:
-    """A data set's cases with what a list of them shows; each filter is optional."""
-    candidates = Candidate.objects.select_related("image", "editor").order_by("editor__slug", "seed")
-    cases = dataset.cases.select_related("source", "task").prefetch_related(Prefetch("candidates", candidates))
-    if task:
-        cases = cases.filter(task=task)
-    if split:
-        cases = cases.filter(split=split)
-    if text:
-        cases = cases.filter(Q(instruction__icontains=text) | Q(key__icontains=text))
-    return cases
-
-
-def dataset_figures(datasets: Sequence[Dataset]) -> list[dict[str, int]]:
-    """Of each data set: cases, distinct source images, candidates and editors. Two queries for all of them."""
-    cases = Case.objects.filter(dataset__in=datasets).order_by().values_list("dataset")
-    candidates = Candidate.objects.filter(case__dataset__in=datasets).order_by().values_list("case__dataset")
-    of_cases = {row[0]: row[1:] for row in cases.annotate(n=Count("id"), sources=Count("source", distinct=True))}
-    of_edits = {row[0]: row[1:] for row in candidates.annotate(n=Count("id"), editors=Count("editor", distinct=True))}
-    names = ("cases", "sources", "candidates", "editors")
-    return [
-        dict(zip(names, (*of_cases.get(dataset.pk, (0, 0)), *of_edits.get(dataset.pk, (0, 0))), strict=True))
-        for dataset in datasets
-    ]
-
-
 def tasks_of(dataset: Dataset) -> list[tuple[Task, int]]:
     """The tasks that occur, with their number of cases."""
     counts = dict(dataset.cases.values_list("task").annotate(count=Count("id")).order_by())
     return [(task, counts[task.pk]) for task in Task.objects.filter(pk__in=counts)]
-
-
-def editors_of(dataset: Dataset) -> QuerySet[Editor]:
-    """The editors with candidates in the data set, each with their number (``count``)."""
-    inside = Count("candidates", filter=Q(candidates__case__dataset=dataset))
-    return Editor.objects.annotate(count=inside).filter(count__gt=0)
 
 
 def studies() -> QuerySet[Study]:

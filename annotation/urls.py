@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.views import library, studies, work
+from annotation.views import categories, library, studies, work
 
 urlpatterns = [
     path("work/", work.my_work, name="work"),
@@ -13,7 +13,18 @@ urlpatterns = [
     path("datasets/new/", library.new_import, name="new_import"),
     path("datasets/<uuid:uid>/", library.dataset, name="dataset"),
     path("datasets/<uuid:uid>/import/", library.import_into, name="import_into"),
+    path("datasets/<uuid:uid>/candidates/", library.candidates, name="dataset_candidates"),
+    path("datasets/<uuid:uid>/statistics/", library.statistics_page, name="statistics"),
+    path("datasets/<uuid:uid>/categories/", categories.categories, name="categories"),
+    path("datasets/<uuid:uid>/duplicates/", categories.duplicates, name="duplicates"),
+    path("datasets/<uuid:uid>/hash/", categories.hash_sources, name="hash_sources"),
+    path("datasets/<uuid:uid>/tagging/", categories.tagging_page, name="tagging"),
+    path("datasets/<uuid:uid>/tagging/events/", categories.tagging_events, name="tagging_events"),
+    path("datasets/<uuid:uid>/balance/", categories.balance, name="balance"),
+    path("datasets/<uuid:uid>/splits/", categories.splits, name="splits"),
     path("cases/<uuid:uid>/", library.case, name="case"),
+    path("cases/<uuid:uid>/compare/", library.compare, name="compare"),
+    path("candidates/<uuid:uid>/", library.candidate, name="candidate"),
     path("images/<uuid:uid>.webp", library.image, name="image"),
     path("attribution/", library.attribution, name="attribution"),
     path("studies/new/", studies.new, name="new_study"),

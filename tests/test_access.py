@@ -9,6 +9,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests import make
 from webapp.accounts import services as accounts
+from webapp.endpoints.models import Endpoint
 from webapp.jobs import services as jobs
 
 OK, LOGIN, NO, GONE, BAD, METHOD, UNSIGNED = 200, 302, 403, 404, 400, 405, 401
@@ -31,6 +32,11 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "job_cancel": ("post", "job", LOGIN, NO, NO, NO, LOGIN),
     "job_resume": ("post", "job", LOGIN, NO, NO, NO, LOGIN),
     "job_clone": ("post", "job", LOGIN, NO, NO, LOGIN, LOGIN),
+    "endpoints": ("get", "", LOGIN, NO, NO, NO, OK),
+    "endpoint_new": ("get", "", LOGIN, NO, NO, NO, OK),
+    "endpoint": ("get", "endpoint", LOGIN, NO, NO, NO, OK),
+    "endpoint_delete": ("post", "endpoint", LOGIN, NO, NO, NO, LOGIN),
+    "endpoint_try": ("post", "endpoint", LOGIN, NO, NO, NO, LOGIN),
     "work": ("get", "", LOGIN, OK, OK, OK, OK),
     "workplace": ("get", "study", LOGIN, GONE, OK, GONE, GONE),
     "work_next": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
@@ -41,7 +47,18 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "new_import": ("get", "", LOGIN, NO, NO, OK, OK),
     "dataset": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "import_into": ("get", "dataset", LOGIN, NO, NO, NO, OK),
+    "dataset_candidates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "statistics": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "case": ("get", "case", LOGIN, NO, NO, OK, OK),
+    "categories": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "duplicates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "hash_sources": ("post", "dataset", LOGIN, NO, NO, LOGIN, LOGIN),
+    "tagging": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "tagging_events": ("json", "dataset", UNSIGNED, NO, NO, OK, OK),
+    "balance": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "splits": ("post", "dataset", LOGIN, NO, NO, NO, OK),
+    "compare": ("get", "case", LOGIN, NO, NO, OK, OK),
+    "candidate": ("get", "candidate", LOGIN, NO, NO, OK, OK),
     "image": ("get", "image", LOGIN, NO, NO, OK, OK),
     "attribution": ("get", "", LOGIN, OK, OK, OK, OK),
     "studies": ("get", "", LOGIN, NO, NO, OK, OK),
@@ -73,8 +90,11 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
     case = data.cases.get()
     job = jobs.start(kind="import", title="t", config={"slug": data.slug, "path": "", "name": ""}, by=alice)
     invitation, token = accounts.invite(by=alice, role="annotator")
+    endpoint = Endpoint(slug="e", name="E", base_url="http://127.0.0.1:9/v1", model="m")  # refused, so never asked
+    endpoint.save()
     return {
         "": [],
+        "endpoint": [endpoint.uid],
         "user": [mallory.pk],
         "invitation": [invitation.uid],
         "token": [token],
@@ -84,6 +104,7 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "assignment": [assignment.uid, "A"],
         "dataset": [data.uid],
         "case": [case.uid],
+        "candidate": [case.candidates.all()[0].uid],
         "image": [case.source.uid],
     }
 

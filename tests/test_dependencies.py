@@ -14,6 +14,7 @@ HEADINGS = {"web": "Program", "demo": "Demo", "gpu": "GPU queue", "dev": "Develo
 # What the page says, and words by which a package's own metadata says the same.
 WORDS = {
     "Apache-2.0": ("apache",),
+    "Apache-2.0 or BSD-3-Clause": ("apache", "bsd"),
     "Apache-2.0 or MIT": ("apache", "mit"),
     "BSD-2-Clause": ("bsd",),
     "BSD-3-Clause": ("bsd",),

@@ -19,7 +19,7 @@ from annotation.models import Candidate, Case, Dataset, Editor, StoredImage
 from tests import make
 from tests.conftest import png
 from tests.scripted import with_events
-from training import generation
+from training import generation, grid
 from webapp.jobs import kinds, services, supervisor
 from webapp.jobs.folder import read_events
 from webapp.jobs.models import Job, State
@@ -62,7 +62,7 @@ def keys(data: Dataset) -> list[tuple[str, str, int]]:
     return sorted((case, editor, seed) for case, editor, seed in found)
 
 
-def grid(cases: int, editors: list[Editor], seeds: int) -> list[tuple[str, str, int]]:
+def whole_grid(cases: int, editors: list[Editor], seeds: int) -> list[tuple[str, str, int]]:
     return sorted(
         (f"case-{case}", editor.slug, seed) for case in range(cases) for editor in editors for seed in range(seeds)
     )
@@ -90,7 +90,7 @@ def test_it_works(library: None, tmp_path: Path) -> None:
     assert (job.state, job.message) == (State.SUCCEEDED, "")
     assert job.title == "Make 12 candidates of Photographs"
     assert (job.done, job.total, job.summary) == (12, 12, {"images": 12, "failed": 0})
-    assert keys(data) == grid(3, editors, 2)
+    assert keys(data) == whole_grid(3, editors, 2)
     for candidate in Candidate.objects.select_related("case__source", "image", "editor"):
         image = Image.open(io.BytesIO(candidate.image.read_original()))
         assert image.size == (SIDE, SIDE)
@@ -101,7 +101,7 @@ def test_it_works(library: None, tmp_path: Path) -> None:
     assert_only_the_mask_changed(Candidate.objects.get(case__key="case-1", editor__slug="careful", seed=0))
     images = StoredImage.objects.count()
     generation.KIND.on_events(job, read_events(job.folder / "events.jsonl")[0])  # seen again, as after a crash
-    assert keys(data) == grid(3, editors, 2)
+    assert keys(data) == whole_grid(3, editors, 2)
     assert StoredImage.objects.count() == images
 
 
@@ -126,7 +126,7 @@ def planned(job: Job) -> list[tuple[str, str, int]]:
 def test_the_choice_of_tasks_and_cases(db: None, tmp_path: Path) -> None:
     data = photographs(tmp_path / "in", ("bokeh", "relight", "relight", "relight"))
     choice: dict[str, Any] = {"dataset": data, "editors": classical("soft"), "seeds": 1, "by": None}
-    assert planned(generation.start_generation(**choice)) == grid(4, choice["editors"], 1)
+    assert planned(generation.start_generation(**choice)) == whole_grid(4, choice["editors"], 1)
     chosen = generation.start_generation(**choice, tasks=["relight"], limit=2)
     assert planned(chosen) == [("case-1", "soft", 0), ("case-2", "soft", 0)]
 
@@ -137,9 +137,9 @@ def test_images_that_are_there_are_left_out(db: None, tmp_path: Path) -> None:
         made = settings_hash(editors[0].settings)
         Candidate.objects.create(case=case, editor=editors[0], seed=0, settings_hash=made, image=case.source)
     job = generation.start_generation(dataset=data, editors=editors, seeds=2, by=None)
-    assert planned(job) == [one for one in grid(2, editors, 2) if one[1:] != ("careful", 0)]
+    assert planned(job) == [one for one in whole_grid(2, editors, 2) if one[1:] != ("careful", 0)]
     Editor.objects.filter(slug="careful").update(settings={"variant": "leaky"})
-    assert planned(services.clone(job=job, by=None)) == grid(2, editors, 2)  # type: ignore[arg-type]
+    assert planned(services.clone(job=job, by=None)) == whole_grid(2, editors, 2)  # type: ignore[arg-type]
 
 
 # Stopping and going on -----------------------------------------------------------------------------------------------
@@ -165,6 +165,7 @@ def made_images(job: Job) -> list[str]:
 def test_cancelled_and_resumed_makes_no_image_twice(
     library: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(grid, "ALONE", 180)
     data, editors = photographs(tmp_path / "in", ("relight",) * 3), classical("careful", "rough")
     when(monkeypatch, 5, lambda job: services.cancel(job=Job.objects.get()))
     job = run(generation.start_generation(dataset=data, editors=editors, seeds=30, by=None))
@@ -174,11 +175,12 @@ def test_cancelled_and_resumed_makes_no_image_twice(
     services.resume(job=job)
     job = run(job)
     assert (job.state, job.done, job.summary) == (State.SUCCEEDED, 180, {"images": 180, "failed": 0})
-    assert keys(data) == grid(3, editors, 30)
+    assert keys(data) == whole_grid(3, editors, 30)
     assert len(made_images(job)) == len(set(made_images(job))) == 180
 
 
 def test_a_killed_program_loses_no_image(library: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(grid, "ALONE", 90)
     data, editors = photographs(tmp_path / "in", ("relight",)), classical("careful")
     started: list[Any] = []
     start = supervisor._start
@@ -189,7 +191,7 @@ def test_a_killed_program_loses_no_image(library: None, tmp_path: Path, monkeypa
     assert "no memory left" in job.message
     services.resume(job=job)
     assert run(job).state == State.SUCCEEDED
-    assert keys(data) == grid(1, editors, 90)
+    assert keys(data) == whole_grid(1, editors, 90)
     assert len(set(made_images(job))) == len(made_images(job))
 
 
@@ -294,7 +296,8 @@ def test_the_page_starts_the_job(client: Client, bob: Any, tmp_path: Path) -> No
     response = client.post(url, {"editors": [editor.pk], "seeds": 3, "tasks": ["add"], "limit": ""})
     job = Job.objects.get()
     assert response["Location"] == job.get_absolute_url()
-    expected = {"dataset": str(data.uid), "editors": ["careful"], "seeds": 3, "tasks": ["add"], "limit": 0}
+    grid = {"editors": ["careful"], "seeds": 3, "tasks": ["add"], "splits": [], "limit": 0}
+    expected = {"dataset": str(data.uid), **grid, "sample": 0, "sample_seed": 0}
     assert job.config == expected
     assert (job.queue, job.created_by) == ("gpu", bob)
     assert client.get(job.get_absolute_url()).status_code == 200

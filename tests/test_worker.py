@@ -16,11 +16,12 @@ from pathlib import Path
 from annotation.library import ensure_editor
 from annotation.models import Candidate, Dataset
 from tests.test_generation import photographs
-from training import generation
+from training import generation, grid
+grid.ALONE, grid.LEAST = {alone}, 10
 data = Dataset.objects.first() or photographs(Path({folder!r}), ("relight", "bokeh"))
 editors = [ensure_editor(slug=v, name=v, module="classical", settings={{"variant": v}}) for v in ("careful", "rough")]
 job = generation.start_generation(dataset=data, editors=editors, seeds=30, by=None)
-answer = [str(job.uid), str(job.folder)]
+answer = [str(job.uid), str(job.folder), [str(part.folder) for part in job.parts.all()]]
 """
 STATE = """
 from webapp.jobs.models import Job
@@ -55,7 +56,8 @@ def holder(folder: Path) -> str:
 
 def test_workers_that_stop_and_are_killed_lose_nothing(installation: Installation) -> None:
     here = installation
-    uid, name = here.ask(GENERATION.format(folder=str(here.var / "in")))
+    uid, name, parts = here.ask(GENERATION.format(folder=str(here.var / "in"), alone=IMAGES))
+    assert not parts
     folder = Path(name)
     assert "No worker listens to the queue “gpu”" in state(here, uid)["trouble"]
 
@@ -91,12 +93,36 @@ def test_workers_that_stop_and_are_killed_lose_nothing(installation: Installatio
     assert made(folder)[: len(before)] == before
 
 
+def test_two_workers_share_a_job_and_one_is_killed(installation: Installation) -> None:
+    here = installation
+    workers = {name: here.start(*WORKER, *CLOCK, "-n", name) for name in ("left@here", "right@here")}
+    listening = "from webapp.jobs import presence; answer = presence.workers('gpu')"
+    here.until(lambda: set(workers) <= set(here.ask(listening)), "both workers listen")
+    here.ask("from annotation.models import Candidate; Candidate.objects.all().delete()")
+    uid, _folder, names = here.ask(GENERATION.format(folder=str(here.var / "in"), alone=0))
+    parts = [Path(name) for name in names]
+    assert len(parts) == 4
+    by = "from webapp.jobs.models import Job; answer = list(Job.objects.filter({}).values_list('worker', flat=True))"
+    at_work = by.format(f"parent__uid={uid!r}, state='running'")
+    here.until(lambda: set(here.ask(at_work)) == set(workers), "both workers have a part")
+    workers["left@here"].kill()
+    workers["left@here"].wait()
+    assert state(here, uid)["state"] == "running"
+    here.until(lambda: state(here, uid)["state"] == "succeeded", "the other worker finished the job")
+    told = state(here, uid)
+    assert told["summary"] == {"images": IMAGES, "failed": 0}
+    assert len(told["candidates"]) == len({tuple(one) for one in told["candidates"]}) == IMAGES
+    images = [key for part in parts for key in made(part)]
+    assert len(images) == len(set(images)) == IMAGES
+    assert set(here.ask(by.format(f"parent__uid={uid!r}"))) <= set(workers)
+
+
 def test_a_race_for_jobs_has_one_winner_each(installation: Installation) -> None:
     won = installation.ask("""
 from threading import Barrier, Thread
 from django.db import connection
 from webapp.jobs import services
-jobs = [services.start(kind="generate", title="t", config={}, by=None) for _ in range(20)]
+jobs = [services.start(kind="generate", title="t", config={"dataset": None}, by=None) for _ in range(20)]
 barrier, answer = Barrier(6), []
 def race(worker):
     try:
@@ -118,7 +144,7 @@ def test_a_job_started_while_redis_is_away_waits_with_words(installation: Instal
     uid = installation.python(
         """
 from webapp.jobs import services
-answer = str(services.start(kind="generate", title="t", config={}, by=None).uid)
+answer = str(services.start(kind="generate", title="t", config={"dataset": None}, by=None).uid)
 """,
         REDIS_URL="redis://127.0.0.1:1/0",
     )

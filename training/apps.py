@@ -5,7 +5,10 @@ class TrainingConfig(AppConfig):
     name = "training"
 
     def ready(self) -> None:
-        from training import generation
+        from annotation.curation import categorisers
+        from training import categorising, generation
         from webapp.jobs.kinds import register
 
         register(generation.KIND)
+        register(categorising.KIND)
+        categorisers.register(categorising.CLIP)

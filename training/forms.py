@@ -6,7 +6,7 @@ from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from annotation import queries
-from annotation.models import Dataset, Editor
+from annotation.models import Dataset, Editor, Split
 
 
 class GenerationForm(forms.Form):
@@ -16,6 +16,18 @@ class GenerationForm(forms.Form):
     seeds = forms.IntegerField(label=_("Candidates of each case and editor"), min_value=1, max_value=100, initial=1)
     tasks = forms.MultipleChoiceField(
         label=_("Tasks (none chosen: all)"), required=False, widget=forms.CheckboxSelectMultiple
+    )
+    splits = forms.MultipleChoiceField(
+        label=_("Splits (none chosen: all)"),
+        required=False,
+        choices=Split.choices,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    sample = forms.IntegerField(
+        label=_("Editors drawn for each case (empty: all)"),
+        min_value=1,
+        required=False,
+        help_text=_("A random choice of the editors above for every case, so that each is compared with all others."),
     )
     limit = forms.IntegerField(label=_("At most so many cases (empty: all)"), min_value=1, required=False)
 

@@ -1,15 +1,15 @@
 """Candidate generation: a grid of cases × editors × seeds, run as a job, each image kept as it comes."""
 
 import json
+import secrets
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -17,7 +17,8 @@ from annotation import pictures
 from annotation.importing.images import verify
 from annotation.importing.problems import ImportProblem
 from annotation.library import settings_hash
-from annotation.models import Candidate, Case, Dataset, Editor, StoredImage
+from annotation.models import Candidate, Dataset, Editor, Fault, Unmade, UnmadeReason
+from training import grid
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError
@@ -35,9 +36,12 @@ def start_generation(
     seeds: int,
     by: User | None,
     tasks: list[str] | None = None,
+    splits: list[str] | None = None,
     limit: int = 0,
+    sample: int = 0,
 ) -> Job:
-    """A job that makes ``seeds`` candidates of every chosen case with every editor. Raises ValidationError."""
+    """A job that makes ``seeds`` candidates of every chosen case with every editor, or with ``sample`` of them, drawn
+    for each case. Raises ValidationError."""
     if not editors:
         raise ValidationError(_("Choose at least one editor."))
     if without := [editor.name for editor in editors if not editor.module]:
@@ -48,9 +52,15 @@ def start_generation(
         "editors": [editor.slug for editor in editors],
         "seeds": seeds,
         "tasks": tasks or [],
+        "splits": splits or [],
         "limit": limit,
+        "sample": sample,
+        "sample_seed": secrets.randbits(32) if sample else 0,
     }
-    count = _cases(dataset, config).count() * len(editors) * seeds
+    if sample > len(editors):
+        message = _("%(sample)d editors cannot be drawn from %(count)d.")
+        raise ValidationError(message % {"sample": sample, "count": len(editors)})
+    count = grid.count(dataset, config)
     if not 0 < count <= MOST:
         message = _("This would make %(count)d images. Choose between 1 and %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
@@ -58,15 +68,8 @@ def start_generation(
     return jobs.start(kind="generate", title=title, config=config, by=by)
 
 
-def _cases(dataset: Dataset, config: dict[str, Any]) -> Any:
-    cases = Case.objects.filter(dataset=dataset).order_by("id")
-    if config["tasks"]:
-        cases = cases.filter(task__in=config["tasks"])
-    return cases[: config["limit"]] if config["limit"] else cases
-
-
 def _dataset(job: Job) -> Dataset:
-    found = Dataset.objects.filter(uid=job.config["dataset"]).first()
+    found = _dataset_of(job)
     if found is None:
         raise JobError(_("The data set was deleted."))
     return found
@@ -81,101 +84,78 @@ def _prepare(job: Job) -> None:
     if path.exists():
         return
     dataset = _dataset(job)
-    editors = list(Editor.objects.filter(slug__in=job.config["editors"]))
     part = path.with_suffix(".part")
     with part.open("w") as file:
-        for item in _items(job, dataset, editors):
+        for item in grid.items(dataset, job.config, job.folder):
             file.write(json.dumps(item) + "\n")
     part.rename(path)
 
 
-def _items(job: Job, dataset: Dataset, editors: list[Editor]) -> Iterator[dict[str, Any]]:
-    had = _had(dataset, editors)
-    cases = _cases(dataset, job.config).select_related("source", "mask")
-    for case in cases:
-        for editor in editors:
-            for seed in range(job.config["seeds"]):
-                key = f"{case.pk}/{editor.pk}/{seed}"
-                if key not in had:
-                    yield {"key": key, "editor": _editor(editor), "seed": seed, "case": _case(case, job.folder)}
-
-
-def _had(dataset: Dataset, editors: list[Editor]) -> set[str]:
-    """Keys of the images that are there, made with the settings that the editors have now."""
-    hashes = {editor.pk: settings_hash(editor.settings) for editor in editors}
-    rows = Candidate.objects.filter(case__dataset=dataset, editor__in=editors)
-    values = rows.values_list("case_id", "editor_id", "seed", "settings_hash").iterator(chunk_size=5000)
-    return {f"{case}/{editor}/{seed}" for case, editor, seed, found in values if found == hashes[editor]}
-
-
-def _editor(editor: Editor) -> dict[str, Any]:
-    return {"module": editor.module, "settings": editor.settings}
-
-
-def _case(case: Case, folder: Path) -> dict[str, Any]:
-    return {
-        "source": _file(case.source, folder),
-        "mask": _file(case.mask, folder) if case.mask else None,
-        "key": case.key,
-        "instruction": case.instruction,
-        "description": case.description,
-        "task": case.task_id,
-        "params": case.params,
-    }
-
-
-def _file(image: StoredImage, folder: Path) -> str:
-    """A local path of the original: the storage's own where it has one, else a copy in the job folder."""
-    try:
-        return str(default_storage.path(image.original))
-    except NotImplementedError:
-        copy = folder / "inputs" / Path(image.original).name
-        if not copy.exists():
-            copy.write_bytes(image.read_original())
-        return str(copy)
-
-
 def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
-    made = [event for event in events if event["event"] == "image"]
-    for event in made:
-        keep_image(job, event)
+    for event in events:
+        if event["event"] == "image":
+            keep_image(job, event)
+        elif event["event"] == "item_failed":
+            _keep_unmade(job, event, UnmadeReason.FAILED, event["reason"])
 
 
 @transaction.atomic
 def keep_image(job: Job, event: dict[str, Any]) -> Candidate | None:
     """Make the candidate of one "image" event. The same event twice makes it once; an unreadable file makes none."""
-    case, editor, seed = (int(part) for part in event["key"].split("/"))
     path = (job.folder / event["file"]).resolve()
     if not path.is_relative_to(job.folder.resolve()) or not path.is_file():
         return None
     data = path.read_bytes()
     try:
         image = pictures.store(data, verify(data))
-    except ImportProblem:
+    except ImportProblem as problem:
+        _keep_unmade(job, event, UnmadeReason.UNREADABLE, str(problem))
         return None
-    row = Editor.objects.get(pk=editor)
+    known = _known(event)
+    Unmade.objects.filter(**known).delete()
     return Candidate.objects.get_or_create(
-        case_id=case,
-        editor=row,
-        seed=seed,
-        settings_hash=settings_hash(row.settings),
+        **known,
         defaults={
             "image": image,
             "settings": event.get("settings", {}),
             "noise_seed": event.get("noise_seed"),
-            "job": job,
+            "seconds": event.get("seconds"),
+            "fault": event.get("fault", ""),
+            "fault_note": event.get("note", "")[:200],
+            "job": job.whole,
         },
     )[0]
 
 
+def _keep_unmade(job: Job, event: dict[str, Any], reason: str, note: str) -> None:
+    values = {"reason": reason, "note": note, "job": job.whole}
+    Unmade.objects.update_or_create(**_known(event), defaults=values)
+
+
+def _known(event: dict[str, Any]) -> dict[str, Any]:
+    """What makes a candidate one of its kind."""
+    case, editor, seed = (int(part) for part in event["key"].split("/"))
+    row = Editor.objects.get(pk=editor)
+    return {"case_id": case, "editor": row, "seed": seed, "settings_hash": settings_hash(row.settings)}
+
+
+def _dataset_of(job: Job) -> Dataset | None:
+    return Dataset.objects.filter(uid=job.config["dataset"]).first()
+
+
 def _links(job: Job) -> list[tuple[str, str]]:
-    dataset = Dataset.objects.filter(uid=job.config["dataset"]).first()
+    dataset = _dataset_of(job)
     return [(dataset.name, dataset.get_absolute_url())] if dataset else []
 
 
 def _context(job: Job) -> dict[str, Any]:
-    newest = job.candidates.select_related("image", "editor", "case").order_by("-id")[:SHEET]
-    return {"candidates": list(newest)}
+    whole = job.whole
+    newest = whole.candidates.select_related("image", "editor", "case").order_by("-id")[:SHEET]
+    faults = whole.candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
+    unmade = whole.unmade.order_by().values_list("reason").annotate(number=Count("id"))
+    labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
+    found = [(labels[name], number) for name, number in [*faults, *unmade]]
+    return {"candidates": list(newest), "set_aside": found, "dataset": _dataset_of(whole)}
 
 
 def command(folder: Path) -> list[str]:
@@ -188,6 +168,7 @@ KIND = JobKind(
     label=gettext_lazy("Candidate generation"),
     queue=GPU,
     command=command,
+    parts=grid.parts,
     prepare=_prepare,
     on_events=_on_events,
     links=_links,

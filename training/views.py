@@ -25,6 +25,8 @@ def generate(request: HttpRequest, uid: UUID) -> HttpResponse:
                 editors=list(data["editors"]),
                 seeds=data["seeds"],
                 tasks=data["tasks"],
+                splits=data["splits"],
+                sample=data["sample"] or 0,
                 limit=data["limit"] or 0,
                 by=user_of(request),
             )

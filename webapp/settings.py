@@ -31,6 +31,7 @@ INSTALLED_APPS = [
     "webapp.core",
     "webapp.accounts",
     "webapp.jobs",
+    "webapp.endpoints",
     "annotation",
     "scoring",
     "training",
@@ -177,6 +178,9 @@ JOB_KILL_SECONDS = 30  # from the request to stop to the kill
 
 DEMO = environ.flag("EDITLOOP_DEMO", True)  # make the demo project and its accounts at the start
 DEMO_CASES = int(os.environ.get("EDITLOOP_DEMO_CASES", "0"))  # photographs' cases to edit at the start; 0: all
+# Endpoints: services that are asked over HTTP. The key that their keys are kept under; empty: SECRET_KEY.
+ENDPOINT_KEY = os.environ.get("EDITLOOP_ENDPOINT_KEY", "")
+PRIVATE_ENDPOINTS = environ.flag("EDITLOOP_PRIVATE_ENDPOINTS")  # may they be in private networks, or on this machine
 METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
 
 # Logging ------------------------------------------------------------------------------------------------------------

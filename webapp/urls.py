@@ -11,6 +11,7 @@ urlpatterns = [
     path("", include("webapp.dashboard.urls")),
     path("", include("webapp.accounts.urls")),
     path("", include("webapp.jobs.urls")),
+    path("", include("webapp.endpoints.urls")),
     path("", include("annotation.urls")),
     path("", include("scoring.urls")),
     path("", include("training.urls")),

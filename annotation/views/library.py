@@ -5,10 +5,11 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from annotation import imports, queries
+from annotation import browse, comparing, imports, lineage, queries, statistics
 from annotation.access import dataset_of
+from annotation.figures import figures_of
 from annotation.forms import UploadForm, UploadIntoForm
-from annotation.models import Case, Dataset, Split, StoredImage
+from annotation.models import Dataset, StoredImage
 from webapp.accounts.access import engineers, may_change, signed_in, user_of
 from webapp.core.paging import page_of
 
@@ -16,33 +17,68 @@ from webapp.core.paging import page_of
 @engineers
 def datasets(request: HttpRequest) -> HttpResponse:
     page = page_of(request, Dataset.objects.select_related("created_by"))
-    rows = list(zip(page.rows, queries.dataset_figures(page.rows), strict=True))
+    rows = list(zip(page.rows, figures_of(page.rows), strict=True))
     return render(request, "library/datasets.html", {"page": page, "rows": rows})
 
 
 @engineers
 def dataset(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = dataset_of(request, uid)
-    chosen = {name: request.GET.get(name, "") for name in ("task", "split", "text")}
+    (figures,) = figures_of([found])
+    filters = browse.chosen(browse.case_filters(figures), request.GET)
     context = {
         "dataset": found,
-        "figures": queries.dataset_figures([found])[0],
-        "tasks": queries.tasks_of(found),
-        "editors": queries.editors_of(found),
-        "splits": Split.choices,
-        "chosen": chosen,
-        "page": page_of(request, queries.cases_of(found, **chosen), size=24, newest_first=False),
+        "figures": figures,
+        "filters": filters,
+        "page": page_of(request, browse.cases_of(found, browse.values_of(filters)), size=24, newest_first=False),
         "may_change": may_change(user_of(request), found.created_by_id),
     }
     return render(request, "library/dataset.html", context)
 
 
 @engineers
+def candidates(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """A contact sheet of a data set's candidates."""
+    found = dataset_of(request, uid)
+    (figures,) = figures_of([found])
+    filters = browse.chosen(browse.candidate_filters(found, figures, request.GET), request.GET)
+    rows = browse.candidates_of(found, browse.values_of(filters))
+    context = {"dataset": found, "filters": filters, "page": page_of(request, rows, size=120, newest_first=False)}
+    return render(request, "library/candidates.html", context)
+
+
+@engineers
+def statistics_page(request: HttpRequest, uid: UUID) -> HttpResponse:
+    found = dataset_of(request, uid)
+    origin = {"recipe": lineage.pretty(found.recipe), "jobs": lineage.jobs_of(found)}
+    return render(request, "library/statistics.html", {"dataset": found, **statistics.of(found), **origin})
+
+
+@engineers
 def case(request: HttpRequest, uid: UUID) -> HttpResponse:
-    rows = Case.objects.select_related("dataset", "source", "mask", "task")
-    found = get_object_or_404(rows, uid=uid)
-    candidates = found.candidates.select_related("image", "editor", "job").order_by("editor__slug", "seed")
-    return render(request, "library/case.html", {"case": found, "dataset": found.dataset, "candidates": candidates})
+    found = lineage.case_of(uid)
+    context = {"case": found, "dataset": found.dataset, "grid": browse.grid_of(found)}
+    return render(request, "library/case.html", context)
+
+
+@engineers
+def compare(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """One or two candidates of a case over each other and over the source."""
+    found = lineage.case_of(uid)
+    return render(request, "library/compare.html", {"value": comparing.value_of(found, request.GET.getlist("show"))})
+
+
+@engineers
+def candidate(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Where a candidate comes from and what became of it."""
+    found = lineage.candidate_of(uid)
+    context = {
+        "candidate": found,
+        "dataset": found.case.dataset,
+        "settings_text": lineage.pretty(found.settings),
+        "studies": lineage.studies_of(found),
+    }
+    return render(request, "library/candidate.html", context)
 
 
 @engineers

@@ -11,7 +11,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from annotation.checks import check
 from training.gpu.editors import (
     CannotEdit,
     EditCase,
@@ -55,24 +56,82 @@ def generate(run: JobRun) -> dict[str, Any]:
     items = read_items(run.inputs / "items.jsonl", run.config.get("items"))
     made = {past["key"] for past in run.past_events("image") if (run.folder / past["file"]).is_file()}
     missing = sorted((item for item in items if item.key not in made), key=lambda item: (item.editor, item.number))
-    done, failures = len(items) - len(missing), 0
-    run.progress(done, len(items), f"{done} of {len(items)} images were made before." if done else "")
+    work = _Work(run, len(items), len(items) - len(missing))
+    run.progress(work.done, work.total, f"{work.done} of {work.total} images were made before." if work.done else "")
     for _, group in groupby(missing, key=lambda item: item.editor):  # an editor is loaded once, its items follow
-        batch = list(group)
+        mine = list(group)
         run.check()
-        editor = _load(batch[0])
-        for item in batch:
+        editor = _load(mine[0])
+        for batch in _batches(editor, mine):
             run.check()
-            try:
-                _make(run, editor, item)
-            except CannotEdit as error:
-                failures += 1
-                run.emit("item_failed", key=item.key, reason=str(error))
-                if failures == len(items):
-                    raise JobError(f"None of the {len(items)} images could be made. The last reason: {error}") from None
-            done += 1
-            run.progress(done, len(items), f"{item.module}, image {done} of {len(items)}")
-    return {"images": len(items) - failures, "failed": failures}
+            work.make(editor, batch)
+    return {"images": work.total - work.failures, "failed": work.failures}
+
+
+def _batches(editor: Editor, items: list[Item]) -> Iterator[list[Item]]:
+    """What goes to the editor in one call: seeds of one case, or any images for an editor with ``edit_many``."""
+    most = max(1, getattr(editor, "batch", 1))
+    if hasattr(editor, "edit_many"):
+        groups: Iterable[list[Item]] = [items]
+    else:
+        groups = (list(group) for _, group in groupby(items, key=_id))
+    for group in groups:
+        for start in range(0, len(group), most):
+            yield group[start : start + most]
+
+
+@dataclass
+class _Work:
+    """The images of a job: how many there are, were made and could not be made."""
+
+    run: JobRun
+    total: int
+    done: int
+    failures: int = 0
+
+    def make(self, editor: Editor, batch: list[Item]) -> None:
+        """Make a batch. Where it fails its images are tried one by one: one bad case must not cost the others."""
+        start = time.perf_counter()
+        try:
+            made = _edit(self.run.folder, editor, batch)
+        except CannotEdit as error:
+            if len(batch) > 1:
+                for item in batch:
+                    self.make(editor, [item])
+            else:
+                self._failed(batch[0], str(error))
+            return
+        seconds = (time.perf_counter() - start) / len(batch)
+        for item, (source, image) in zip(batch, made, strict=True):
+            self._keep(item, source, image, seconds)
+
+    def _keep(self, item: Item, source: Image.Image, made: EditedImage, seconds: float) -> None:
+        file = f"outputs/{item.number}.png"
+        _save(made.image, self.run.folder / file)
+        finding = check(source, made.image)
+        self.run.emit(
+            "image",
+            key=item.key,
+            file=file,
+            seed=made.seed,
+            noise_seed=made.noise_seed,
+            settings=dict(made.settings),
+            seconds=round(seconds, 3),
+            fault=finding.fault if finding else "",
+            note=finding.note if finding else "",
+        )
+        self._step(item)
+
+    def _failed(self, item: Item, reason: str) -> None:
+        self.failures += 1
+        self.run.emit("item_failed", key=item.key, reason=reason)
+        if self.failures == self.total:
+            raise JobError(f"None of the {self.total} images could be made. The last reason: {reason}")
+        self._step(item)
+
+    def _step(self, item: Item) -> None:
+        self.done += 1
+        self.run.progress(self.done, self.total, f"{item.module}, image {self.done} of {self.total}")
 
 
 def read_items(path: Path, expected: object = None) -> list[Item]:
@@ -113,38 +172,30 @@ def _load(item: Item) -> Editor:
         raise JobError(f"The editor {item.module} cannot be loaded: {error}") from None
 
 
-def _make(run: JobRun, editor: Editor, item: Item) -> None:
-    """Make one image. One seed a call, so that a stop or a crash costs one image at most."""
-    start = time.perf_counter()
-    made = _edit(editor, read_case(run.folder, item.case), item.seed)
-    file = f"outputs/{item.number}.png"
-    _save(made, run.folder / file)
-    run.emit(
-        "image",
-        key=item.key,
-        file=file,
-        seed=made.seed,
-        noise_seed=made.noise_seed,
-        settings=dict(made.settings),
-        seconds=round(time.perf_counter() - start, 3),
-    )
-
-
-def _edit(editor: Editor, case: EditCase, seed: int) -> EditedImage:
+def _edit(folder: Path, editor: Editor, batch: list[Item]) -> list[tuple[Image.Image, EditedImage]]:
+    """The source and the edit of each item, in order."""
+    cases = {_id(item): read_case(folder, item.case) for item in batch}
+    wanted = [cases[_id(item)] for item in batch]
+    seeds = [item.seed for item in batch]
     try:
-        (made,) = editor.edit(case, [seed])
-    except CannotEdit:
+        many = getattr(editor, "edit_many", None)
+        made = many(wanted, seeds) if many else editor.edit(wanted[0], seeds)
+    except (CannotEdit, JobError):
         raise
     except Exception as error:  # an editor's fault in one case must not cost the others; the log has the traceback
         traceback.print_exc()
         raise CannotEdit(f"The editor failed ({type(error).__name__}): {error}. The log has the details.") from error
-    return made
+    return [(case.source, image) for case, image in zip(wanted, made, strict=True)]
 
 
-def _save(made: EditedImage, path: Path) -> None:
+def _id(item: Item) -> str:
+    return json.dumps(item.case, sort_keys=True)
+
+
+def _save(image: Image.Image, path: Path) -> None:
     temporary = path.with_name(path.name + ".part")
     with temporary.open("wb") as file:
-        made.image.save(file, format="PNG")
+        image.save(file, format="PNG")
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

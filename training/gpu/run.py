@@ -11,10 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.gpu.categorise import categorise
 from training.gpu.generate import generate
 from webapp.jobs.folder import JobError, JobRun, run_job
 
-KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {"generate": generate}
+KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {"generate": generate, "categorise": categorise}
 
 
 def work(run: JobRun) -> dict[str, Any]:

@@ -7,7 +7,7 @@ a program that knows nothing of Django (give ``command``).
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +36,8 @@ class JobKind:
     ``prepare(job)`` writes ``inputs/`` before the process starts (again at every attempt: it must allow that).
     ``on_events(job, events)`` takes the process's events in order; after a crash it can see some of them again.
     ``on_result(job, summary)`` runs once the process has succeeded, before the job is marked so, and allows repeats.
+    ``parts(config)`` cuts a job into parts for several workers: the configuration of each, and how much work it has.
+    ``environment(job)`` is what the process may know but no file may hold: keys of endpoints.
     ``links(job)`` names the pages that the job is about: (label, address).
     """
 
@@ -47,6 +49,8 @@ class JobKind:
     prepare: Callable[[Job], None] = _nothing
     on_events: Callable[[Job, list[dict[str, Any]]], None] = _nothing
     on_result: Callable[[Job, dict[str, Any]], None] = _nothing
+    parts: Callable[[dict[str, Any]], Sequence[tuple[dict[str, Any], int]]] = lambda _config: []
+    environment: Callable[[Job], dict[str, str]] = lambda _job: {}
     links: Callable[[Job], list[tuple[str, str]]] = lambda _job: []
     template: str = ""  # a part of the job page that only this kind has
     context: Callable[[Job], dict[str, Any]] = lambda _job: {}

@@ -50,6 +50,7 @@ class Job(Row):
     )
     cloned_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.SET_NULL)
     parent = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="parts")
+    is_shared = models.BooleanField(default=False)  # many workers share it: its parts are jobs, it has no process
 
     state = models.CharField(max_length=12, choices=State.choices, default=State.QUEUED)
     attempt = models.PositiveIntegerField(default=0)
@@ -82,6 +83,11 @@ class Job(Row):
     @property
     def folder(self) -> Path:
         return Path(settings.JOBS_ROOT) / str(self.uid)
+
+    @property
+    def whole(self) -> "Job":
+        """What people see of a part: the job that it belongs to."""
+        return self.parent or self
 
     @property
     def channel(self) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Case, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -11,6 +12,8 @@ from webapp.jobs import presence
 from webapp.jobs.models import CLAIMED, Job, State
 
 LOG_BYTES = 20_000
+PARTS_ORDER = (State.RUNNING, State.CANCELLING, State.FAILED, State.CANCELLED, State.QUEUED, State.SUCCEEDED)
+PARTS_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class QueueHealth:
 
 
 def queue_health(queue: str) -> QueueHealth:
-    jobs = Job.objects.filter(queue=queue)
+    jobs = Job.objects.filter(queue=queue, is_shared=False)
     return QueueHealth(
         queue=queue,
         workers=presence.workers(queue),
@@ -57,6 +60,20 @@ def seconds_left(job: Job) -> float | None:
     if job.state not in CLAIMED or done <= 0 or not job.started_at or not job.total:
         return None
     return (timezone.now() - job.started_at).total_seconds() / done * (job.total - job.done)
+
+
+def parts(job: Job) -> list[Job]:
+    """Parts of a shared job: those at work, those that went wrong, and the next to come."""
+    order = Case(*(When(state=state, then=place) for place, state in enumerate(PARTS_ORDER)))
+    return list(job.parts.order_by(order, "id")[:PARTS_SHOWN])
+
+
+def rate(job: Job) -> float | None:
+    """Pieces of work a second in this attempt, in whatever the job counts; None before there is one."""
+    done = job.done - job.done_at_start
+    if done <= 0 or not job.started_at:
+        return None
+    return done / max(0.001, ((job.finished_at or timezone.now()) - job.started_at).total_seconds())
 
 
 def log_tail(job: Job) -> str:

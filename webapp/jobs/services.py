@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from webapp.accounts.models import User
-from webapp.jobs import kinds
+from webapp.jobs import kinds, parts
 from webapp.jobs.models import ACTIVE, CLAIMED, Job, State, before
 from webapp.live.streams import publish
 
@@ -20,7 +20,8 @@ REQUEUE_AFTER = timedelta(minutes=2)  # a waiting job's message may have died wi
 
 @transaction.atomic
 def start(*, kind: str, title: str, config: dict[str, Any], by: User | None, cloned_from: Job | None = None) -> Job:
-    """Make a job and send it to its queue once this transaction is committed."""
+    """Make a job, in parts where its kind says so, and send it to its queue once this transaction is committed."""
+    plan = kinds.get_kind(kind).parts(config)
     job = Job(
         kind=kind,
         queue=kinds.get_kind(kind).queue,
@@ -29,15 +30,23 @@ def start(*, kind: str, title: str, config: dict[str, Any], by: User | None, clo
         created_by=by,
         cloned_from=cloned_from,
         enqueued_at=timezone.now(),
+        is_shared=len(plan) > 1,
     )
     job.full_clean(exclude=["config"])
     job.save()
+    if job.is_shared:
+        parts.make(job, plan)
     transaction.on_commit(lambda: enqueue(job))
     return job
 
 
 def enqueue(job: Job) -> None:
-    """Send the job's message. Redis away: the job stays waiting and the reaper sends it later."""
+    """Send the job's message, or one for each worker that may join in. Redis away: the reaper sends it later."""
+    for _message in range(parts.messages(job) if job.is_shared else 1):
+        _send(job)
+
+
+def _send(job: Job) -> None:
     from kombu.exceptions import OperationalError
 
     from webapp.jobs import tasks
@@ -50,15 +59,29 @@ def enqueue(job: Job) -> None:
 
 
 def pass_on(*, uid: str) -> None:
-    """Send the message of a waiting job once more, for another worker."""
-    for job in Job.objects.filter(uid=uid, state=State.QUEUED):
-        enqueue(job)
+    """Send the message of a job that waits, or of one with parts that wait, once more, for another worker."""
+    for job in Job.objects.filter(uid=uid, state__in=(State.QUEUED, State.RUNNING)):
+        if parts.waiting(job) if job.is_shared else job.state == State.QUEUED:
+            _send(job)
+
+
+def take(*, uid: str, worker: str) -> Job | None:
+    """Claim the job of a message, or the next waiting part of a shared one; None if there is nothing to do."""
+    job = Job.objects.filter(uid=uid).first()
+    if job is None or not job.is_shared:
+        return claim(uid=uid, worker=worker)
+    while job.state in (State.QUEUED, State.RUNNING) and (found := parts.waiting(job)):
+        for part in found:
+            if claimed := claim(uid=str(part.uid), worker=worker):
+                return claimed
+        job.refresh_from_db()
+    return None
 
 
 def claim(*, uid: str, worker: str) -> Job | None:
     """Take a waiting job for ``worker``; None if another worker has it or it was cancelled."""
     now = timezone.now()
-    taken = Job.objects.filter(uid=uid, state=State.QUEUED).update(
+    taken = Job.objects.filter(uid=uid, state=State.QUEUED, is_shared=False).update(
         state=State.RUNNING,
         attempt=F("attempt") + 1,
         worker=worker,
@@ -70,7 +93,7 @@ def claim(*, uid: str, worker: str) -> Job | None:
     )
     if not taken:
         return None
-    job = Job.objects.get(uid=uid)
+    job = Job.objects.select_related("parent").get(uid=uid)
     announce(job)
     return job
 
@@ -110,7 +133,7 @@ def _leave(job: Job, owned: QuerySet[Job], state: str, message: str, **values: A
     job.refresh_from_db()
     announce(job)
     if job.state == State.QUEUED:
-        enqueue(job)
+        _send(job.whole)
     return True
 
 
@@ -120,6 +143,10 @@ def stopped() -> str:
 
 def cancel(*, job: Job) -> Job:
     """Ask a job to stop. A waiting one is cancelled at once; a running one saves its place first."""
+    if job.is_shared:
+        parts.cancel(job)
+        announce(job)
+        return job
     waiting = Job.objects.filter(pk=job.pk, state=State.QUEUED)
     running = Job.objects.filter(pk=job.pk, state=State.RUNNING)
     ended = {"state": State.CANCELLED, "finished_at": timezone.now(), "message": stopped()}
@@ -144,6 +171,8 @@ def resume(*, job: Job) -> Job:
     )
     if not changed:
         raise ValidationError(_("Somebody else changed this job a moment ago. Load the page again."))
+    if job.is_shared:
+        parts.resume(job)
     job.refresh_from_db()
     transaction.on_commit(lambda: announce(job))
     transaction.on_commit(lambda: enqueue(job))
@@ -159,12 +188,16 @@ def reap() -> int:
     now = timezone.now()
     stale = now - timedelta(seconds=settings.JOB_STALE_SECONDS)
     touched = 0
-    for job in Job.objects.filter(state__in=CLAIMED).filter(Q(heartbeat_at__lt=stale) | Q(heartbeat_at=None)):
+    claimed = Job.objects.filter(state__in=CLAIMED, is_shared=False)
+    for job in claimed.filter(Q(heartbeat_at__lt=stale) | Q(heartbeat_at=None)):
         touched += _reap_one(job)
-    for job in Job.objects.filter(state=State.QUEUED, enqueued_at__lt=now - REQUEUE_AFTER):
+    lost = Job.objects.filter(parent=None, enqueued_at__lt=now - REQUEUE_AFTER)
+    for job in lost.filter(Q(state=State.QUEUED) | Q(state=State.RUNNING, is_shared=True)):
         Job.objects.filter(pk=job.pk).update(enqueued_at=now)
         enqueue(job)
         touched += 1
+    for job in Job.objects.filter(state=State.CANCELLING, is_shared=True, enqueued_at__lt=now - REQUEUE_AFTER):
+        parts.cancel(job)  # a worker may have put a part back at that very moment
     return touched
 
 
@@ -186,7 +219,11 @@ def _reap_one(job: Job) -> bool:
 
 
 def announce(job: Job) -> None:
-    """Tell the job's page, and whoever watches all jobs."""
+    """Tell the job's page, and whoever watches all jobs. A part's change is a change of the whole."""
+    if job.parent:
+        parts.settle(job.parent)
+        job = job.parent
+        job.refresh_from_db()
     data = {"state": job.state, "done": job.done, "total": job.total, "message": job.message}
     publish(job.channel, "job", data)
     if job.state not in ACTIVE or not job.done:

@@ -59,7 +59,8 @@ def _prepare(job: Job) -> None:
 
 def _start(job: Job) -> subprocess.Popen[bytes]:
     """The process. We hold the writing end of its standard input: it stops when that closes, so when we die."""
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR)}
+    own = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(settings.BASE_DIR)}
+    environment = {**os.environ, **own, **kinds.kind_of(job).environment(job)}
     with (job.folder / "log.txt").open("ab") as log:
         return subprocess.Popen(
             kinds.kind_of(job).command(job.folder),
@@ -117,7 +118,7 @@ class _Watch:
             if event["event"] == "progress":
                 latest = {key: event[key] for key in latest}
             else:
-                publish(self.job.channel, "work", event)
+                publish(self.job.whole.channel, "work", event)
         services.report(self.job, **latest, events_read=offset)
         self.job.events_read = offset
         return True

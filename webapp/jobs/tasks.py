@@ -13,9 +13,11 @@ def run_job(self: Task, uid: str) -> None:
     if supervisor.stopping.is_set():  # this worker is leaving; another one must have the job
         services.pass_on(uid=uid)
         return
-    job = services.claim(uid=uid, worker=self.request.hostname or "")
+    job = services.take(uid=uid, worker=self.request.hostname or "")
     if job is not None:
         supervisor.supervise(job)
+        if job.parent:
+            services.pass_on(uid=uid)
 
 
 @shared_task

@@ -21,7 +21,7 @@ from webapp.live.streams import stream
 
 
 def _job(request: HttpRequest, uid: UUID, change: bool = False) -> Job:
-    job = get_object_or_404(Job.objects.select_related("created_by"), uid=uid)
+    job = get_object_or_404(Job.objects.select_related("created_by", "parent"), uid=uid)
     if change and not may_change(user_of(request), job.created_by_id):
         raise PermissionDenied(_("This job is somebody else's. Ask them or an admin."))
     return job
@@ -29,7 +29,7 @@ def _job(request: HttpRequest, uid: UUID, change: bool = False) -> Job:
 
 @engineers
 def jobs(request: HttpRequest) -> HttpResponse:
-    page = page_of(request, Job.objects.select_related("created_by"))
+    page = page_of(request, Job.objects.filter(parent=None).select_related("created_by"))
     health = [queries.queue_health(queue) for queue in (kinds.DEFAULT, kinds.GPU)]
     return render(request, "jobs/jobs.html", {"page": page, "health": health})
 
@@ -64,6 +64,8 @@ def _status(found: Job) -> dict[str, object]:
         "links": kinds.kind_of(found).links(found),
         "trouble": queries.trouble(found),
         "seconds_left": queries.seconds_left(found),
+        "rate": queries.rate(found),
+        "parts": queries.parts(found) if found.is_shared else [],
         "log": queries.log_tail(found),
     }
 

@@ -55,6 +55,10 @@ class EditedImage:
 
 
 class Editor(Protocol):
+    """What ``load`` returns. Two things more are used where they are there: ``batch``, how many images go into one call
+    (1 without it), and ``edit_many(cases, seeds)``, one image for each pair, where images of several cases go together.
+    """
+
     def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
         """One image a seed, in the order of the seeds, each of the source's size. The same case, settings and seed give
         the same image. Raises CannotEdit."""

@@ -16,4 +16,9 @@ class Migration(migrations.Migration):
             name='parent',
             field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='parts', to='jobs.job'),
         ),
+        migrations.AddField(
+            model_name='job',
+            name='is_shared',
+            field=models.BooleanField(default=False),
+        ),
     ]

@@ -1,0 +1,76 @@
+"""An editor around a diffusers pipeline. An editor's own file says what one call of its pipeline takes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from training.gpu.diffusion.batches import batches
+from training.gpu.diffusion.loading import Loaded
+from training.gpu.diffusion.noise import generators, noise_seed
+from training.gpu.diffusion.settings import Settings
+from training.gpu.diffusion.sizes import on_grid, resized
+from training.gpu.editors import CannotEdit, EditCase, EditedImage
+
+# The pipeline's words for so many pictures of a case at that size.
+Arguments = Callable[[EditCase, Settings, tuple[int, int], int], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class DiffusionEditor:
+    """``multiple``: width and height of the picture in work are multiples of it."""
+
+    loaded: Loaded
+    arguments: Arguments
+    multiple: int
+
+    def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
+        """One picture a seed. The case's own instruction goes to every one of them."""
+        if not case.instruction.strip():
+            raise CannotEdit("The case has no instruction, and this editor edits by instruction.")
+        settings = self.loaded.settings
+        size = on_grid(settings.size**2, case.source.width / case.source.height, self.multiple)
+        return [made for part in batches(seeds, settings.batch) for made in self._batch(case, part, size)]
+
+    def _batch(self, case: EditCase, seeds: Sequence[int], size: tuple[int, int]) -> list[EditedImage]:
+        start = time.perf_counter()
+        pictures = self._run(seeds, self.arguments(case, self.loaded.settings, size, len(seeds)))
+        seconds = (time.perf_counter() - start) / len(seeds)
+        record = {**self.loaded.recorded, "size": list(size), "source_size": list(case.source.size), "batch": len(seeds)}
+        return [
+            EditedImage(resized(picture, case.source.size), seed, noise_seed(seed), record, seconds)
+            for picture, seed in zip(pictures, seeds, strict=True)
+        ]
+
+    def _run(self, seeds: Sequence[int], words: Mapping[str, Any]) -> list[Image.Image]:
+        try:
+            made = self.loaded.pipeline(
+                **words, generator=generators(seeds), num_inference_steps=self.loaded.settings.steps
+            )
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            settings = self.loaded.settings
+            raise CannotEdit(
+                f"The GPU ran out of memory with {len(seeds)} pictures of {settings.size} px at once: use a smaller "
+                f"batch or size, or an offload mode after {settings.offload!r}."
+            ) from error
+        pictures: list[Image.Image] = made.images
+        return pictures
+
+
+def negative(case: EditCase, settings: Settings) -> dict[str, Any]:
+    """Guidance away from the negative prompt, or none of it at ``true_cfg`` 1.
+
+    Raises CannotEdit where both prompts are the same: their difference, which guidance magnifies, would be nothing.
+    """
+    scale, prompt = settings.own["true_cfg"], settings.own["negative_prompt"]
+    if scale <= 1:
+        return {"true_cfg_scale": 1.0}
+    if prompt.strip() == case.instruction.strip():
+        raise CannotEdit("The negative prompt is the case's instruction: guidance between the two would do nothing.")
+    return {"true_cfg_scale": float(scale), "negative_prompt": prompt}

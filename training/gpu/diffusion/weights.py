@@ -1,0 +1,159 @@
+"""The folder with a pipeline's weights: found, checked before anything is loaded, and told apart. No torch here.
+
+Only safetensors are loaded. Nothing is fetched: a job must not wait for tens of gigabytes that nobody asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from training.gpu.diffusion.settings import Settings, Spec
+from training.gpu.editors import EditorError
+from training.memory import Family
+
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+LIBRARIES = ("diffusers", "transformers")
+UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # of Stable Diffusion and Flux; not loaded
+WHOLE, BLOCK, BLOCKS = 64 * 1024**2, 64 * 1024, 256
+MOST_HEADER = 100 * 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """A checked folder, and what to call it: the Hub's id and commit, or the folder's name."""
+
+    folder: Path
+    name: str
+    revision: str
+
+
+def find(spec: Spec, settings: Settings) -> Weights:
+    """The folder of ``settings.model``, a folder or a Hub id whose files are on this machine. Raises EditorError."""
+    model, folder = settings.model, Path(settings.model)
+    if (folder / "model_index.json").is_file():
+        return _checked(spec, Weights(folder, folder.name, settings.revision))
+    if folder.is_dir():
+        raise EditorError(f"{model} has no model_index.json: it is not a pipeline saved by diffusers.")
+    if not HUB_ID.fullmatch(model) or ".." in model:
+        raise EditorError(f"There is no folder {model} on this machine, and it is no Hub id of the form owner/name.")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        found = snapshot_download(model, revision=settings.revision or None, local_files_only=True)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError):
+        revision = f" --revision {settings.revision}" if settings.revision else ""
+        raise EditorError(
+            f"The weights of {model} are not on this machine. Fetch them with `hf download {model}{revision}`, or set "
+            f'"model" to the folder that holds them.'
+        ) from None
+    return _checked(spec, Weights(Path(found), model, Path(found).name))
+
+
+def _checked(spec: Spec, weights: Weights) -> Weights:
+    index = components(weights.folder)
+    if index.get("_class_name") != spec.pipeline:
+        raise EditorError(
+            f"{weights.name} holds a {index.get('_class_name')}; the editor {spec.name} needs a {spec.pipeline}."
+        )
+    for name, (library, _) in parts(index):
+        if library not in LIBRARIES:
+            raise EditorError(f"{weights.name}: the component {name} comes from {library!r}; code of a model never runs.")
+        if (weights.folder / name / "config.json").is_file():
+            tensor_files(weights.folder / name)
+    return weights
+
+
+def components(folder: Path) -> dict[str, Any]:
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EditorError(f"{folder.name}/model_index.json cannot be read: {error}.") from None
+    if not isinstance(index, dict):
+        raise EditorError(f"{folder.name}/model_index.json is no object.")
+    return index
+
+
+def parts(index: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
+    """The components that are loaded: name, library and class."""
+    for name, value in index.items():
+        if isinstance(value, list) and len(value) == 2 and value[0] is not None and name not in UNUSED:
+            yield name, (str(value[0]), str(value[1]))
+
+
+def tensor_files(component: Path) -> list[Path]:
+    """The safetensors files of one component. Raises EditorError where there are none, or one of several is missing."""
+    files = sorted(component.glob("*.safetensors"))
+    name = f"{component.parent.name}/{component.name}"
+    for index in component.glob("*.safetensors.index.json"):
+        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
+        if missing := sorted(named - {file.name for file in files}):
+            raise EditorError(f"{name}: {len(missing)} of {len(named)} weight files are missing, the first is {missing[0]}.")
+    if not files and any(component.glob("*.bin")):
+        raise EditorError(f"{name} has its weights as .bin files, which may run code. Convert them to safetensors.")
+    if not files:
+        raise EditorError(f"{name} has no weights: no .safetensors file is there.")
+    return files
+
+
+def parameters(folder: Path) -> dict[str, int]:
+    """Numbers held by each component, read from the files' headers."""
+    found = {}
+    for name, _ in parts(components(folder)):
+        if (folder / name / "config.json").is_file():
+            shards = tensor_files(folder / name)
+            plain = [file for file in shards if not re.search(r"\.(fp16|bf16|non_ema)[.-]", file.name)] or shards
+            found[name] = sum(_count(file) for file in plain)
+    return found
+
+
+def _header(file: Path) -> dict[str, Any]:
+    with file.open("rb") as opened:
+        length = struct.unpack("<Q", opened.read(8))[0]
+        if length > MOST_HEADER:
+            raise ValueError("its header is too long")
+        value = json.loads(opened.read(length))
+    if not isinstance(value, dict):
+        raise ValueError("its header is no object")
+    return value
+
+
+def _count(file: Path) -> int:
+    try:
+        header = _header(file)
+        return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
+    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        raise EditorError(f"{file.parent.name}/{file.name} is not a readable safetensors file: {error}.") from None
+
+
+def family(spec: Spec, folder: Path) -> Family:
+    """The family's numbers with this folder's own parameter counts: a tiny or a changed model is not the published."""
+    own = parameters(folder)
+    share = sum(own.values()) / spec.numbers.total
+    leaf, block = (max(1, int(value * share)) for value in (spec.numbers.leaf, spec.numbers.block))
+    return replace(spec.numbers, parameters=own, leaf=leaf, block=block)
+
+
+def fingerprint(folder: Path) -> str:
+    """Tells a folder's content apart: SHA-256 over names, sizes and files up to 64 MB whole; of a larger file 256 blocks
+    of 64 kB, spread evenly. Any training changes them; reading tens of gigabytes before each job would take minutes."""
+    total = sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".model")):
+        size = file.stat().st_size
+        total.update(f"{file.relative_to(folder)}\0{size}\0".encode())
+        with file.open("rb") as opened:
+            if size <= WHOLE:
+                total.update(opened.read())
+                continue
+            for number in range(BLOCKS):
+                opened.seek((size - BLOCK) * number // (BLOCKS - 1))
+                total.update(opened.read(BLOCK))
+    return total.hexdigest()[:32]
