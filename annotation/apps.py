@@ -7,8 +7,11 @@ class AnnotationConfig(AppConfig):
     def ready(self) -> None:
         from annotation import imports
         from annotation.curation import categorisers, hashing
+        from annotation.versions import export, freeze
         from webapp.jobs.kinds import register
 
         register(imports.KIND)
+        register(freeze.KIND)
+        register(export.KIND)
         register(hashing.KIND)
         categorisers.register(categorisers.BY_HAND)

@@ -10,7 +10,7 @@ from django.db.models.functions import Length
 from django.utils.translation import gettext as _
 
 from annotation.figures import Figures, figures_of, kept_for
-from annotation.models import Candidate, Case, Category, Dataset, Editor, Fault, Mark, Split, Task, Unmade, UnmadeReason
+from annotation.models import Candidate, Category, Dataset, Editor, Fault, Mark, Split, Task, Unmade, UnmadeReason
 
 LENGTHS = (20, 40, 80, 160, 320)  # characters of an instruction: the upper ends of the bins
 SIZES = 12  # image sizes in the table; the rest go together

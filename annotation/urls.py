@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.views import categories, library, studies, work
+from annotation.views import categories, library, studies, versions, work
 
 urlpatterns = [
     path("work/", work.my_work, name="work"),
@@ -15,6 +15,9 @@ urlpatterns = [
     path("datasets/<uuid:uid>/import/", library.import_into, name="import_into"),
     path("datasets/<uuid:uid>/candidates/", library.candidates, name="dataset_candidates"),
     path("datasets/<uuid:uid>/statistics/", library.statistics_page, name="statistics"),
+    path("datasets/<uuid:uid>/proposals/", proposals.proposals, name="proposals"),
+    path("datasets/<uuid:uid>/proposals/review/", proposals.review_page, name="review"),
+    path("datasets/<uuid:uid>/proposals/review/events/", proposals.review_events, name="review_events"),
     path("datasets/<uuid:uid>/categories/", categories.categories, name="categories"),
     path("datasets/<uuid:uid>/duplicates/", categories.duplicates, name="duplicates"),
     path("datasets/<uuid:uid>/hash/", categories.hash_sources, name="hash_sources"),
@@ -22,6 +25,12 @@ urlpatterns = [
     path("datasets/<uuid:uid>/tagging/events/", categories.tagging_events, name="tagging_events"),
     path("datasets/<uuid:uid>/balance/", categories.balance, name="balance"),
     path("datasets/<uuid:uid>/splits/", categories.splits, name="splits"),
+    path("datasets/<uuid:uid>/versions/", versions.versions, name="versions"),
+    path("datasets/<uuid:uid>/versions/freeze/", versions.freeze, name="freeze"),
+    path("versions/<uuid:uid>/", versions.version, name="version"),
+    path("versions/<uuid:uid>/manifest.jsonl.gz", versions.version_manifest, name="version_manifest"),
+    path("versions/<uuid:uid>/export/", versions.export, name="version_export"),
+    path("versions/exports/<uuid:uid>/file/", versions.version_file, name="version_file"),
     path("cases/<uuid:uid>/", library.case, name="case"),
     path("cases/<uuid:uid>/compare/", library.compare, name="compare"),
     path("candidates/<uuid:uid>/", library.candidate, name="candidate"),

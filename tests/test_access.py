@@ -8,6 +8,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from tests import make
+from tests.freezing import frozen
 from webapp.accounts import services as accounts
 from webapp.endpoints.models import Endpoint
 from webapp.jobs import services as jobs
@@ -49,6 +50,12 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "import_into": ("get", "dataset", LOGIN, NO, NO, NO, OK),
     "dataset_candidates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "statistics": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "versions": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "freeze": ("post", "dataset", LOGIN, NO, NO, LOGIN, LOGIN),
+    "version": ("get", "version", LOGIN, NO, NO, OK, OK),
+    "version_manifest": ("get", "version", LOGIN, NO, NO, OK, OK),
+    "version_export": ("post", "version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "version_file": ("get", "job", LOGIN, NO, NO, GONE, GONE),
     "case": ("get", "case", LOGIN, NO, NO, OK, OK),
     "categories": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "duplicates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
@@ -103,6 +110,7 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "member": [study.uid, carol.pk],
         "assignment": [assignment.uid, "A"],
         "dataset": [data.uid],
+        "version": [frozen(data).uid],
         "case": [case.uid],
         "candidate": [case.candidates.all()[0].uid],
         "image": [case.source.uid],

@@ -88,7 +88,7 @@ def _had(dataset: Dataset, config: Config, editors: list[Editor]) -> set[str]:
     hashes = {editor.pk: settings_hash(editor.settings) for editor in editors}
     rows = Candidate.objects.filter(case__dataset=dataset, editor__in=editors)
     if "cases" in config:
-        rows = rows.filter(case_id__range=config["cases"])
+        rows = rows.filter(case__id__range=config["cases"])
     values = rows.values_list("case_id", "editor_id", "seed", "settings_hash").iterator(chunk_size=5000)
     return {f"{case}/{editor}/{seed}" for case, editor, seed, found in values if found == hashes[editor]}
 

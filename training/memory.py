@@ -2,7 +2,7 @@
 
     weights     parameters × bytes a number, as far as the offload mode keeps them on the GPU
     LoRA        rank × (inputs + outputs) of every projection that has one
-    images      batch × tokens × width × bytes × ``PER_TOKEN``: the largest block's tensors, attention without its matrix
+    images      batch × tokens × width × bytes × ``PER_TOKEN``: a block's tensors; attention keeps no matrix
     decoding    one picture's largest tensors in the VAE, which decodes one picture at a time
     reserve     the driver's and the libraries' own
 
@@ -27,15 +27,14 @@ RESERVE = GB
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A model's numbers. ``parameters`` by component; ``block``: the largest that group offload moves; ``leaf``: the
-    largest single layer; ``width``: channels of a token; ``patch``: pixels a token's side; ``words``: most text tokens
-    (and ``seen``: pixels a side of one picture token among them, 0 for none); ``references``: source pictures beside
-    the made one; ``passes``: how often guidance repeats a picture in one batch; ``decoded``: the VAE's channels at full
-    size; ``lora``: LoRA parameters a rank, with all attention projections."""
+    """A model's numbers. ``parameters`` by component; ``leaf``: of the largest single layer; ``width``: channels of a
+    token; ``patch``: pixels a token's side; ``words``: most text tokens (and ``seen``: pixels a side of one picture
+    token among them, 0 for none); ``references``: source pictures beside the made one; ``passes``: how often guidance
+    repeats a picture in one batch; ``decoded``: the VAE's channels at full size; ``lora``: LoRA parameters a rank, with
+    all attention projections."""
 
     title: str
     parameters: Mapping[str, int]
-    block: int
     leaf: int
     width: int
     patch: int
@@ -53,9 +52,21 @@ class Family:
 
 # Counted from the published configurations: each class built without memory (on the "meta" device) with the config.json
 # of its repository. tests/gpu/test_memory.py counts them again. Those are black-forest-labs/FLUX.1-Kontext-dev,
-# Qwen/Qwen-Image-Edit, Qwen/Qwen-Image-Edit-2509 and timbrooks/instruct-pix2pix; the repositories' cards give the rounded
-# 12 B, 20 B and 0.86 B.
-_QWEN = {"transformer": 20_430_401_088, "text_encoder": 8_292_166_656, "vae": 126_892_531}
+# Qwen/Qwen-Image-Edit, Qwen/Qwen-Image-Edit-2509 and timbrooks/instruct-pix2pix; the repositories' cards give them as
+# 12 B and 20 B.
+_QWEN = Family(
+    title="Qwen-Image-Edit",
+    parameters={"transformer": 20_430_401_088, "text_encoder": 8_292_166_656, "vae": 126_892_531},
+    leaf=544_997_376,
+    width=3072,
+    patch=16,
+    words=256,
+    seen=28,
+    references=1,
+    passes=1,
+    decoded=192,
+    lora=2_949_120,
+)
 FAMILIES: dict[str, Family] = {
     "flux-kontext": Family(
         title="FLUX.1 Kontext",
@@ -65,7 +76,6 @@ FAMILIES: dict[str, Family] = {
             "text_encoder": 123_060_480,
             "vae": 83_819_683,
         },
-        block=339_831_296,
         leaf=131_596_288,
         width=3072,
         patch=16,
@@ -76,25 +86,20 @@ FAMILIES: dict[str, Family] = {
         decoded=256,
         lora=1_634_304,
     ),
-    "qwen-image-edit": Family(
-        "Qwen-Image-Edit", _QWEN, 339_831_296, 544_997_376, 3072, 16, 256, 28, 1, 1, 192, 2_949_120
-    ),
-    "qwen-image-edit-plus": Family(
-        "Qwen-Image-Edit-2509", _QWEN, 339_831_296, 544_997_376, 3072, 16, 456, 0, 1, 1, 192, 2_949_120
-    ),
+    "qwen-image-edit": _QWEN,
+    "qwen-image-edit-plus": replace(_QWEN, title="Qwen-Image-Edit-2509", words=456, seen=0),
     "instruct-pix2pix": Family(
-        "InstructPix2Pix",
-        {"unet": 859_532_484, "text_encoder": 123_060_480, "vae": 83_653_863},
-        258_330_880,
-        37_945_344,
-        320,
-        8,
-        0,
-        0,
-        0,
-        3,
-        256,
-        199_296,
+        title="InstructPix2Pix",
+        parameters={"unet": 859_532_484, "text_encoder": 123_060_480, "vae": 83_653_863},
+        leaf=37_945_344,
+        width=320,
+        patch=8,
+        words=0,
+        seen=0,
+        references=0,
+        passes=3,
+        decoded=256,
+        lora=199_296,
     ),
 }
 
@@ -115,7 +120,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes by component on the device, and in the machine's memory beside it (``host``, where weights are offloaded)."""
+    """Bytes by component on the device; ``host``: in the machine's memory beside it, where weights are offloaded."""
 
     plan: Plan
     parts: Mapping[str, int] = field(default_factory=dict)
@@ -151,8 +156,8 @@ def _kept(family: Family, offload: str) -> int:
     """Parameters on the GPU at the worst moment."""
     if offload == "model":
         return max(family.parameters.values())
-    if offload == "group":  # one block at work, the next on its way; the VAE stays
-        return max(2 * family.block, family.leaf) + family.parameters["vae"]
+    if offload == "group":  # one layer at work, the next on its way; the VAE stays
+        return 2 * family.leaf + family.parameters["vae"]
     if offload == "sequential":
         return family.leaf
     return family.total
@@ -166,8 +171,8 @@ def fits(needed: Estimate, available: int) -> str | None:
     what = ", ".join(f"{name} {gb(value)}" for name, value in needed.parts.items() if value)
     where = "GPU memory" if plan.gpu else "memory"
     return (
-        f"{plan.family.title} at {plan.size} px in batches of {plan.batch} needs about {gb(needed.total)} GB of {where} "
-        f"({what}), and {gb(available)} GB are free: {advice(plan, available)}"
+        f"{plan.family.title} at {plan.size} px in batches of {plan.batch} needs about {gb(needed.total)} GB of "
+        f"{where} ({what}), and {gb(available)} GB are free: {advice(plan, available)}"
     )
 
 

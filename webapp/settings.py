@@ -161,6 +161,7 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TASK_ACKS_LATE = False  # a long task acknowledged late is delivered again, and run twice
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = True  # a busy worker must not hold a message that an idle one could take
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # One try: a web request that starts a job does not wait for a Redis that is away; the reaper sends the message later.
 CELERY_BROKER_TRANSPORT_OPTIONS = {

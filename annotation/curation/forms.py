@@ -111,6 +111,12 @@ class SplitsForm(forms.Form):
             raise ValidationError(_("The parts must sum to 100 %."))
         return data
 
+    def part_fields(self) -> list[forms.BoundField]:
+        return [self[split] for split in Split.values]
+
+    def other_fields(self) -> list[forms.BoundField]:
+        return [self["near"], self["seed"]]
+
     def fractions(self) -> dict[str, float]:
         whole = sum(self.cleaned_data[split] for split in Split.values)
         return {split: self.cleaned_data[split] / whole for split in Split.values}

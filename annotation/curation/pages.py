@@ -78,7 +78,8 @@ def preview(form: BalanceForm) -> Preview | None:
     plan = allocate(supply, recipe.targets, recipe.share, recipe.seed)
     tasks = dict(Task.objects.values_list("slug", "name"))
     before, after = _by_category(supply), _by_category(plan)
-    rows = _task_rows(tasks, supply, recipe.targets, plan)
+    shown = [slug for slug in tasks if slug in supply or recipe.targets.get(slug)]
+    rows = [_task_row(slug, tasks[slug], supply, recipe.targets, plan) for slug in shown]
     names = _names(before)
     lines = [(names[slug], count, after.get(slug, 0)) for slug, count in before.items()]
     named = [name for name, _before, _after in lines]
@@ -87,22 +88,19 @@ def preview(form: BalanceForm) -> Preview | None:
         drawn=sum(after.values()),
         tasks=rows,
         shortages=[(tasks.get(one.task, one.task), one) for one in shortages(supply, recipe.targets, plan)],
-        task_chart=columns([row[0] for row in rows], [[row[1] for row in rows], [row[3] for row in rows]]),
+        task_chart=columns(shown, [[row[1] for row in rows], [row[3] for row in rows]]),
         category_before=columns(named, [[line[1] for line in lines]], set_apart=names[UNCATEGORISED]),
         category_after=columns(named, [[line[2] for line in lines]], set_apart=names[UNCATEGORISED]),
         categories=lines,
     )
 
 
-def _task_rows(
-    tasks: Mapping[str, str], supply: Cells, targets: Mapping[str, int], plan: Cells
-) -> list[tuple[str, int, int, int, int]]:
-    rows = []
-    for slug in (slug for slug in tasks if slug in supply or targets.get(slug)):
-        cells = plan.get(slug, {})
-        there, drawn = sum(supply.get(slug, {}).values()), sum(cells.values())
-        rows.append((tasks[slug], there, targets.get(slug, 0), drawn, cells.get(UNCATEGORISED, 0)))
-    return rows
+def _task_row(
+    slug: str, name: str, supply: Cells, targets: Mapping[str, int], plan: Cells
+) -> tuple[str, int, int, int, int]:
+    cells = plan.get(slug, {})
+    there, drawn = sum(supply.get(slug, {}).values()), sum(cells.values())
+    return name, there, targets.get(slug, 0), drawn, cells.get(UNCATEGORISED, 0)
 
 
 def _by_category(cells: Cells) -> dict[str, int]:

@@ -8,6 +8,7 @@ from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Max
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -105,15 +106,10 @@ def _links(job: Job) -> list[tuple[str, str]]:
     links = [(dataset.name, dataset.get_absolute_url())] if dataset else []
     version = DatasetVersion.objects.filter(uid=job.summary["version"]).first() if job.summary else None
     if version:
-        text = _("Version %(n)d") if job.summary["new"] else _("No new version: nothing has changed since version %(n)d")
-        links.append((text % {"n": version.number}, reverse_version(version)))
+        same = _("No new version: the content is that of version %(n)d")
+        text = _("Version %(n)d") if job.summary["new"] else same
+        links.append((text % {"n": version.number}, reverse("version", args=[version.uid])))
     return links
-
-
-def reverse_version(version: DatasetVersion) -> str:
-    from django.urls import reverse
-
-    return reverse("version", args=[version.uid])
 
 
 KIND = JobKind(name="freeze", label=gettext_lazy("Freeze a version"), work=_work, links=_links)

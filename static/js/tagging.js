@@ -182,9 +182,9 @@ function status(name) {
 /** One request at a time: what waits, in order, and in the answer the pictures that are missing. */
 async function send() {
   const want = exhausted ? 0 : AHEAD - waiting.length;
+  if (unsent.length) status("sending");
   if (busy || (!unsent.length && want <= 0)) return;
   busy = true;
-  if (unsent.length) status("sending");
   const batch = upToUndo();
   const events = batch.map(({ undoes, ...event }) => (undoes ? { ...event, undo: tokens.get(undoes) } : event));
   const answer = await post(page.urls.events, { events, after: last, want: Math.max(0, want), check: page.check });

@@ -6,21 +6,41 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from django.core.files.storage import default_storage
 from django.db import transaction
 from django.utils import timezone
 
 from annotation.importing.images import verify
 from annotation.library import ensure_editor, settings_hash
-from annotation.models import Assignment, Candidate, Case, Dataset, Editor, Item, Judgement, Mark, Source, StoredImage
-from annotation.models import Category, Fault, Split, Study, Task, Unit
+from annotation.models import (
+    Assignment,
+    Candidate,
+    Case,
+    Category,
+    Dataset,
+    Editor,
+    Fault,
+    Item,
+    Judgement,
+    Mark,
+    Source,
+    Split,
+    StoredImage,
+    Study,
+    Task,
+    Unit,
+)
 from annotation.pictures import store
 from annotation.protocols import PRESETS
+from annotation.versions.freeze import KIND, start_freeze
 from tests.conftest import png
 from webapp.accounts.models import User
+from webapp.jobs.folder import JobRun, write_json
 from webapp.jobs.models import Job
 
 CASES, CANDIDATES, EDITORS, FILES = 44_300, 1_000_000, 6, 200
@@ -40,7 +60,8 @@ def make(cases: int = CASES, candidates: int = CANDIDATES) -> Dataset:
         small = _dataset("small", min(200, cases), sources, chance)
         jobs = [Job.objects.create(kind="generate", queue="gpu", title=f"Job {n}", config={}) for n in range(5)]
         for data, most in ((big, candidates), (small, 1000)):
-            rows = _candidates(list(data.cases.order_by("pk").values_list("pk", flat=True)), most, editors, images, jobs)
+            cases = list(data.cases.order_by("pk").values_list("pk", flat=True))
+            rows = _candidates(cases, most, editors, images, jobs)
             while batch := list(islice(rows, BATCH)):
                 Candidate.objects.bulk_create(batch)
         _judge(big, min(JUDGED, candidates))
@@ -49,21 +70,19 @@ def make(cases: int = CASES, candidates: int = CANDIDATES) -> Dataset:
 
 def _sources(chance: random.Random, count: int, like: StoredImage) -> list[int]:
     """Rows of ``count`` source images that share one file; three quarters have a category."""
-    names = ("sha256", "pk", "uid", "created_at")
-    values = {field.name: getattr(like, field.name) for field in StoredImage._meta.fields if field.name not in ("id", *names)}
+    names = ("original", "view", "format", "size", "view_width", "view_height")
+    values = {name: getattr(like, name) for name in names}
     sizes = [(512, 512), (768, 512), (1024, 768), (640, 480)]
     rows = []
     for number in range(count):
-        values["width"], values["height"] = chance.choice(sizes)
-        rows.append(StoredImage(sha256=f"{number:064x}", **values))
+        width, height = chance.choice(sizes)
+        rows.append(StoredImage(sha256=f"{number:064x}", width=width, height=height, **values))
     StoredImage.objects.bulk_create(rows, batch_size=BATCH)
-    keys = list(StoredImage.objects.filter(sha256__in=[]).values_list("pk", flat=True)) or list(
-        StoredImage.objects.order_by("pk").values_list("pk", flat=True)
-    )[-count:]
-    categories = [*Category.objects.all()] or [
-        Category.objects.create(slug=f"c{n}", name=f"C {n}", group="g", position=n) for n in range(80)
+    keys = list(StoredImage.objects.order_by("pk").values_list("pk", flat=True))[-count:]
+    categories = list(Category.objects.all())
+    facts = [
+        Source(image_id=key, category=chance.choice(categories) if chance.random() < 0.75 else None) for key in keys
     ]
-    facts = [Source(image_id=key, category=chance.choice(categories) if chance.random() < 0.75 else None) for key in keys]
     Source.objects.bulk_create(facts, batch_size=BATCH)
     return keys
 
@@ -134,6 +153,19 @@ def _judge(data: Dataset, count: int) -> None:
     given = Judgement.objects.bulk_create(
         [Judgement(study=study, unit=row.unit, assignment=row, annotator=user, answer={}) for row in lent]
     )
+    pairs = zip(given, keys, strict=True)
     Mark.objects.bulk_create(
-        [Mark(judgement=j, candidate_id=key, dimension="quality", score=3) for j, (key, _c) in zip(given, keys, strict=True)]
+        [Mark(judgement=row, candidate_id=key, dimension="quality", score=3) for row, (key, _case) in pairs]
     )
+
+
+def freeze(data: Dataset) -> tuple[float, int]:
+    """Freeze a version by its job: seconds, and bytes of the manifest."""
+    job = start_freeze(dataset=data, by=None)
+    job.folder.mkdir(parents=True)
+    write_json(job.folder / "job.json", {"kind": job.kind, "config": job.config, "attempt": 1})
+    assert KIND.work is not None
+    started = time.perf_counter()
+    KIND.work(JobRun(job.folder), job)
+    seconds = time.perf_counter() - started
+    return seconds, default_storage.size(data.versions.get().manifest)

@@ -173,6 +173,9 @@ def test_weights_that_would_be_unpickled(clip: Path, tmp_path: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     with pytest.raises(JobError, match="no usable CLIP model"):
         load(str(folder), PROMPTS)
+    (folder / "model.safetensors").write_bytes((clip / "model.safetensors").read_bytes()[:500])
+    with pytest.raises(JobError, match="no usable CLIP model"):
+        load(str(folder), PROMPTS)
 
 
 def test_another_kind_of_model(clip: Path, tmp_path: Path) -> None:

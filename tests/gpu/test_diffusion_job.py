@@ -26,7 +26,7 @@ def pictures(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_tiny_models_make_candidates_and_saved_ones_reloaded_make_the_same(tmp_path: Path) -> None:
-    """All four in this process, then Kontext and Plus from their files in a process of its own, as the queue runs it."""
+    """All four in this process, then Kontext and Plus in a process of its own, as the queue runs them."""
     here = job(tmp_path / "here", rows(EDITORS))
     assert in_process(here) == {"images": 8, "failed": 0}
     first = pictures(here)

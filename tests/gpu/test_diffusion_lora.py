@@ -170,9 +170,9 @@ def test_a_foreign_or_empty_file_is_refused_and_the_model_stays_as_it_was(what: 
 
 def test_a_lora_of_the_other_model_is_refused(tmp_path: Path) -> None:
     file = saved("qwen_image_edit", tmp_path)
-    with pytest.raises(EditorError, match="edit.safetensors is of another model"):
+    with pytest.raises(EditorError, match=r"edit\.safetensors is of another model"):
         load("flux_kontext", lora={"file": str(file)})
-    with pytest.raises(EditorError, match="edit.safetensors"):
+    with pytest.raises(EditorError, match=r"edit\.safetensors"):
         load("instruct_pix2pix", lora={"file": str(file)})
 
 
@@ -180,17 +180,17 @@ def test_a_lora_of_the_other_model_is_refused(tmp_path: Path) -> None:
 def test_a_header_that_makes_no_sense_is_refused(header: Any, tmp_path: Path) -> None:
     file = tmp_path / "odd.safetensors"
     save_file(load_file(saved("flux_kontext", tmp_path)), file, metadata={lora.METADATA: json.dumps(header)})
-    with pytest.raises(EditorError, match="no number|DoRA|no object"):
+    with pytest.raises(EditorError, match=r"no number|DoRA|no object"):
         load("flux_kontext", lora={"file": str(file)})
 
 
 @pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", b"{" * 100])
 def test_what_is_no_safetensors_is_refused_unread(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "bad.safetensors").write_bytes(content)
-    with pytest.raises(EditorError, match="bad.safetensors is not a readable safetensors file"):
+    with pytest.raises(EditorError, match=r"bad\.safetensors is not a readable safetensors file"):
         load("flux_kontext", lora={"file": str(tmp_path / "bad.safetensors")})
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(EditorError, match="absent.safetensors does not exist"):
+    with pytest.raises(EditorError, match=r"absent\.safetensors does not exist"):
         load("flux_kontext", lora={"file": str(tmp_path / "absent.safetensors")})

@@ -1,6 +1,7 @@
 """Settings, presets and folders of weights: what is refused, and with which words. No model is loaded here."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from tests.gpu.tiny_models import EACH, EDITORS, load, model
 from training.gpu.diffusion import presets, weights
-from training.gpu.diffusion.settings import Settings, Spec, check, parse, plan
+from training.gpu.diffusion.settings import COMMON, Settings, Spec, check, needs, parse, plan
 from training.gpu.editors import FOLDER, EditorError
 from training.memory import FAMILIES, GB, estimate
 
@@ -59,6 +60,27 @@ def test_every_preset_fits_its_gpu(name: str, preset: str) -> None:
     held = full(name, preset=preset)
     needed = estimate(plan(spec(name), held, rank=32))
     assert needed.total < presets.GPUS[preset][0] * 0.95
+
+
+def test_a_page_can_ask_what_an_editor_needs() -> None:
+    """By name and settings, as they stand in the database."""
+    needed = needs("qwen_image_edit_plus", {"preset": "80gb", "size": 512}, None)
+    assert needed is not None
+    assert needed.plan.batch == 6
+    assert 58 < needed.total / GB < 64
+    with_lora = needs("qwen_image_edit_plus", {"preset": "80gb", "size": 512, "lora": {"file": "a.safetensors"}}, None)
+    assert with_lora is not None
+    assert with_lora.parts["LoRA"] == 2 * 32 * FAMILIES["qwen-image-edit"].lora
+    assert needs("classical", {"variant": "careful"}, None) is None
+    with pytest.raises(EditorError, match="has no setting step"):
+        needs("flux_kontext", {"step": 1}, None)
+    with pytest.raises(EditorError, match="no editor"):
+        needs("os", {}, None)
+
+
+def test_a_presets_offload_gives_way_to_another_device() -> None:
+    assert full("qwen_image_edit", preset="48gb", device_map="balanced").offload == "none"
+    assert full("qwen_image_edit", preset="24gb", device="cpu").offload == "none"
 
 
 def test_each_preset_and_family_is_there() -> None:
@@ -139,7 +161,9 @@ def refused(folder: Path | str, words: str, name: str = "flux_kontext", **settin
 
 
 def test_weights_that_are_not_here_are_named_with_what_to_do(tmp_path: Path) -> None:
-    refused("nobody/nothing", r"weights of nobody/nothing are not on this machine. Fetch .*`hf download nobody/nothing`")
+    refused(
+        "nobody/nothing", r"weights of nobody/nothing are not on this machine. Fetch .*`hf download nobody/nothing`"
+    )
     refused("nobody/nothing", "--revision abc`", revision="abc")
     refused(tmp_path / "absent", "There is no folder .*absent on this machine")
     refused("../no/such/../folder", "no Hub id")
@@ -147,7 +171,9 @@ def test_weights_that_are_not_here_are_named_with_what_to_do(tmp_path: Path) -> 
 
 
 def test_a_folder_of_another_pipeline_is_refused() -> None:
-    refused(model("qwen_image_edit"), "holds a QwenImageEditPipeline; the editor flux_kontext needs a FluxKontextPipeline")
+    refused(
+        model("qwen_image_edit"), "holds a QwenImageEditPipeline; the editor flux_kontext needs a FluxKontextPipeline"
+    )
 
 
 def test_pickled_weights_are_never_read(folder: Path) -> None:
@@ -211,3 +237,24 @@ def test_the_tiny_command_makes_a_folder_or_says_how(tmp_path: Path, capsys: pyt
     for wrong in ([], ["flux", str(tmp_path)], ["ip2p"]):
         assert tiny.main(wrong) == 2
         assert "kontext|qwen-edit|qwen-edit-plus|ip2p" in capsys.readouterr().err
+
+
+# The documentation ----------------------------------------------------------------------------------------------------
+
+PAGE = FOLDER.parents[2] / "docs" / "editors.md"
+
+
+def test_the_pages_memory_table_is_the_functions() -> None:
+    assert presets.memory_table() in PAGE.read_text()
+
+
+@EACH
+def test_the_page_names_every_editor_and_setting(name: str) -> None:
+    named = set(re.findall(r"^\| `(\w+)`", PAGE.read_text(), re.MULTILINE))
+    assert {name, *COMMON, "model", *spec(name).own} <= named
+
+
+def test_the_pages_defaults_are_the_editors() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE))
+    assert rows["steps"] == ", ".join(str(spec(name).own["steps"]) for name in EDITORS)
+    assert [spec(name).own["size"] for name in EDITORS] == [1024, 1024, 1024, 512]

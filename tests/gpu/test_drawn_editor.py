@@ -8,10 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from peft import LoraConfig
 from PIL import Image
 
 from drawnworld.edits import TASKS, draw_pair
 from drawnworld.score import true_score
+from training.gpu.diffusion.lora import ADAPTER
+from training.gpu.diffusion.lora import save as save_lora
 from training.gpu.drawn.weights import FOLDER, load_weights
 from training.gpu.editors import FOLDER as EDITORS
 from training.gpu.editors import CannotEdit, EditCase, EditorError, load_editor
@@ -93,6 +97,25 @@ def test_a_model_that_was_saved_elsewhere_is_the_same_editor(good: DrawnEditor, 
         assert (pixels(editor.edit(case(4), [1]))[0] == pixels(good.edit(case(4), [1]))[0]).all()
 
 
+def test_a_lora_changes_the_image_by_its_scale(good: DrawnEditor, tmp_path: Path) -> None:
+    tuned = load_weights(FOLDER / "good")[0]
+    tuned.transformer.add_adapter(LoraConfig(r=4, lora_alpha=8, target_modules=["to_q", "to_v"]), adapter_name=ADAPTER)
+    for name, value in tuned.transformer.named_parameters():
+        if ".lora_B." in name:
+            torch.nn.init.normal_(value, std=0.3, generator=torch.Generator().manual_seed(len(name)))
+    file = tmp_path / "lora.safetensors"
+    save_lora(tuned, "transformer", file)
+    wanted = pixels(DrawnEditor(tuned, good.settings, 32).edit(case(2), [7]))[0]
+    plain, full, none = (
+        pixels(editor.edit(case(2), [7]))[0]
+        for editor in (good, *(load(base="good", steps=4, lora={"file": str(file), "scale": s}) for s in (1, 0)))
+    )
+    assert abs(full - wanted).max() <= 1
+    assert abs(full - plain).max() > 8
+    assert (none == plain).all()
+    assert load(lora={"file": str(file)}).edit(case(2), [7])[0].settings["lora"]["rank"] == 4
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
@@ -123,7 +146,7 @@ def test_there_must_be_a_seed_for_each_case(good: DrawnEditor) -> None:
         ({"base": "perfect"}, "good, rough"),
         ({"base": ["good"]}, "good, rough"),
         ({"base": "../rough"}, "good, rough"),
-        ({"quality": 3}, "quality.*base .or model., steps and batch"),
+        ({"quality": 3}, "quality.*base .or model., steps, batch and lora"),
         ({"base": "good", "model": "."}, "not both"),
         ({"model": "/nowhere"}, "folder that exists"),
         ({"model": 3}, "folder that exists"),
@@ -132,6 +155,10 @@ def test_there_must_be_a_seed_for_each_case(good: DrawnEditor) -> None:
         ({"steps": 8.0}, "steps must be"),
         ({"steps": True}, "steps must be"),
         ({"batch": 257}, "batch must be a whole number from 1 to 256"),
+        ({"lora": "file.safetensors"}, "lora must be"),
+        ({"lora": {"file": "a.safetensors", "strength": 2}}, "lora must be"),
+        ({"lora": {"file": "a.safetensors", "scale": "1"}}, "scale of the CPU editor's lora"),
+        ({"lora": {"file": "/nowhere/a.safetensors"}}, "does not exist"),
     ],
 )
 def test_wrong_settings_are_refused_in_words(settings: dict[str, Any], word: str) -> None:

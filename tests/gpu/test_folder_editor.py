@@ -46,9 +46,11 @@ def test_it_finds_the_image_of_a_case_and_seed(incoming: Path) -> None:
 
 def test_it_works_in_the_job_and_a_missing_image_fails_alone(incoming: Path, tmp_path: Path) -> None:
     items = [
-        item(f"a/{seed}", seed=seed, key="cats/7") | {"editor": {"module": "folder", "settings": {"folder": "run1"}}}
+        item(f"a/{seed}", seed=seed) | {"editor": {"module": "folder", "settings": {"folder": "run1"}}}
         for seed in (0, 1, 2)
     ]
+    for row in items:
+        row["case"]["key"] = "cats/7"
     folder = job(tmp_path / "job", items)
     assert in_process(folder) == {"images": 2, "failed": 1}
     (failed,) = events(folder, "item_failed")
@@ -67,7 +69,7 @@ def test_an_image_of_another_size_is_brought_to_the_sources_and_one_of_another_s
 
 def test_what_is_no_image_is_refused(incoming: Path) -> None:
     (incoming / "run1" / "text_0.png").write_text("no picture")
-    with pytest.raises(CannotEdit, match="text_0.png cannot be read"):
+    with pytest.raises(CannotEdit, match=r"text_0\.png cannot be read"):
         edit(key="text")
     (incoming / "run1" / "inside_0.png").mkdir()
     with pytest.raises(CannotEdit, match="There is no image"):
@@ -81,12 +83,15 @@ def test_one_image_a_case(incoming: Path) -> None:
         edit(1, key="dog", pattern="{key}.webp")
 
 
-@pytest.mark.parametrize("key", ["../../secret", "/etc/passwd", "x/../../../secret", "link", "circle", "a" * 5000, "a\0b"])
+@pytest.mark.parametrize(
+    "key",
+    ["../../secret", "/etc/passwd", "x/../../../secret", "link", "circle", pytest.param("a" * 5000, id="long"), "a\0b"],
+)
 def test_no_key_leads_out_of_the_incoming_folder(incoming: Path, key: str) -> None:
     Image.new("RGB", SIZE).save(incoming.parent / "secret_0.png")
     (incoming / "run1" / "link_0.png").symlink_to(incoming.parent / "secret_0.png")
     (incoming / "run1" / "circle_0.png").symlink_to(incoming / "run1" / "circle_0.png")
-    with pytest.raises(CannotEdit, match="leads out of the incoming folder|no name of a file|There is no image"):
+    with pytest.raises(CannotEdit, match=r"leads out of the incoming folder|no name of a file|There is no image"):
         edit(key=key)
 
 
@@ -99,20 +104,32 @@ def test_a_key_is_text_and_no_format(incoming: Path) -> None:
         edit(key="")
 
 
-@pytest.mark.parametrize("name", ["..", "../run1", "/etc", "run1/../../incoming2", "out", "absent", "", None, 3, "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["..", "../run1", "/etc", "run1/../../incoming2", "out", "absent", "", None, 3, "a\0b"]
+)
 def test_no_folder_outside_is_opened(incoming: Path, name: Any) -> None:
     (incoming.parent / "incoming2").mkdir()
     (incoming / "out").symlink_to(incoming.parent / "incoming2")
-    with pytest.raises(EditorError, match="leads out of|no name of a folder|There is no folder|must name a folder"):
+    with pytest.raises(EditorError, match=r"leads out of|no name of a folder|There is no folder|must name a folder"):
         load_editor("folder", {"folder": name})
 
 
 @pytest.mark.parametrize(
     "pattern",
-    ["{seed}.png", "image.png", "{key}_{index}.png", "{key.__class__}", "{key}_{}", "{{key}}_{key}", "{key", "}{key}", None],
+    [
+        "{seed}.png",
+        "image.png",
+        "{key}_{index}.png",
+        "{key.__class__}",
+        "{key}_{}",
+        "{{key}}_{key}",
+        "{key",
+        "}{key}",
+        None,
+    ],
 )
 def test_a_pattern_has_only_key_and_seed(incoming: Path, pattern: Any) -> None:
-    with pytest.raises(EditorError, match="key.* and .*seed.* and no other field"):
+    with pytest.raises(EditorError, match=r"key.* and .*seed.* and no other field"):
         load_editor("folder", {"folder": "run1", "pattern": pattern})
 
 

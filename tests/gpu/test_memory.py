@@ -22,7 +22,7 @@ from training.memory import (
     tokens,
 )
 
-TOY = Family("Toy", {"a": 1000, "b": 500, "vae": 10}, 200, 150, 8, 16, 5, 0, 1, 1, 4, 7)
+TOY = Family("Toy", {"a": 1000, "b": 500, "vae": 10}, 150, 8, 16, 5, 0, 1, 1, 4, 7)
 PLANS = st.builds(
     Plan,
     st.sampled_from(list(FAMILIES.values())),
@@ -48,7 +48,7 @@ def test_a_closed_form() -> None:
     assert found.host == 0
 
 
-@pytest.mark.parametrize(("offload", "kept"), [("none", 1510), ("model", 1000), ("group", 410), ("sequential", 150)])
+@pytest.mark.parametrize(("offload", "kept"), [("none", 1510), ("model", 1000), ("group", 310), ("sequential", 150)])
 def test_what_offload_keeps_on_the_gpu(offload: str, kept: int) -> None:
     found = estimate(Plan(TOY, "float32", offload))
     assert found.parts["weights"] == kept * 4
@@ -87,8 +87,7 @@ def test_the_transformers_are_counted_again() -> None:
         family = FAMILIES[name]
         assert family.parameters[part] == sum(weight.numel() for weight in network.parameters())
         assert family.lora == sum(sum(w.shape) for key, w in network.named_parameters() if key.endswith(ends))
-    for family, blocks in ((FAMILIES["flux-kontext"], kontext), (FAMILIES["qwen-image-edit"], qwen)):
-        assert family.block == sum(weight.numel() for weight in blocks.transformer_blocks[0].parameters())
+        assert family.leaf >= max(weight.numel() for weight in network.parameters())
 
 
 @given(PLANS, st.integers(1, 8), st.integers(1, 256))

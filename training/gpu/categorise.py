@@ -110,6 +110,7 @@ def _categories(run: JobRun) -> list[dict[str, str]]:
 def load(name: str, prompts: Sequence[str]) -> Clip:
     """The CLIP model of that folder or hub name, from this machine alone. Raises JobError with what is wrong."""
     import torch
+    from safetensors import SafetensorError
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -119,10 +120,11 @@ def load(name: str, prompts: Sequence[str]) -> Clip:
         kind = CLIPConfig.get_config_dict(folder, **here)[0].get("model_type")
         if kind != "clip":
             raise JobError(f"The model {name} is of the type {kind!r}. Choose a CLIP model.")
-        model, report = CLIPModel.from_pretrained(folder, use_safetensors=True, output_loading_info=True, **here)
+        read: Any = CLIPModel.from_pretrained
+        model, report = read(folder, use_safetensors=True, output_loading_info=True, **here)
         tokenizer = CLIPTokenizer.from_pretrained(folder, **here)
         processor = CLIPImageProcessor.from_pretrained(folder, **here)
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         print(error, file=sys.stderr)
         message = f"There is no usable CLIP model {name} on this machine: give a folder with its config, tokenizer, "
         raise JobError(message + "image processor and model.safetensors. The log has the details.") from error

@@ -1,7 +1,8 @@
-"""Tiny pipelines of the same classes as the real ones, with random weights: ``python -m training.gpu.tiny KIND FOLDER``.
+"""Tiny pipelines of the same classes as the real ones: ``python -m training.gpu.tiny KIND FOLDER``.
 
-They make noise, not edits. They are for tests and for trying the product where there is no GPU: the files have the
-layout of the published ones, so an editor loads either. Nothing is fetched: tokenizers are made here, one byte a token.
+Their weights are random: they make noise, not edits. They are for tests and for trying the product where there is no
+GPU. The files have the layout of the published ones, so an editor loads either. Nothing is fetched: the tokenizers are
+made here, one byte a token.
 """
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ def _qwen(pipeline: str) -> Any:
         latents_mean=[0.0] * 4,
         latents_std=[1.0] * 4,
     )
-    made = getattr(diffusers, pipeline)(
+    return getattr(diffusers, pipeline)(
         scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.02),
         vae=vae,
         text_encoder=_qwen_text_encoder(tokenizer),
@@ -177,7 +178,6 @@ def _qwen(pipeline: str) -> Any:
         processor=PictureProcessor(Qwen2VLImageProcessorPil(), tokenizer),
         transformer=transformer,
     )
-    return made
 
 
 def qwen_edit() -> Any:

@@ -41,7 +41,12 @@ class DiffusionEditor:
         start = time.perf_counter()
         pictures = self._run(seeds, self.arguments(case, self.loaded.settings, size, len(seeds)))
         seconds = (time.perf_counter() - start) / len(seeds)
-        record = {**self.loaded.recorded, "size": list(size), "source_size": list(case.source.size), "batch": len(seeds)}
+        record = {
+            **self.loaded.recorded,
+            "size": list(size),
+            "source_size": list(case.source.size),
+            "batch": len(seeds),
+        }
         return [
             EditedImage(resized(picture, case.source.size), seed, noise_seed(seed), record, seconds)
             for picture, seed in zip(pictures, seeds, strict=True)

@@ -110,18 +110,20 @@ def _quiet() -> None:
 
 
 def _read(spec: Spec, settings: Settings, folder: Path, changed: Changed | None) -> Any:
-    kind: type = getattr(import_module("diffusers"), spec.pipeline)
+    kind: Any = getattr(import_module("diffusers"), spec.pipeline)
     given: dict[str, Any] = {}
     if changed:
         kind, given = changed(kind, settings, folder)
     if settings.device_map != "none":
         given["device_map"] = settings.device_map
     try:
-        return kind.from_pretrained(  # type: ignore[attr-defined]
+        return kind.from_pretrained(
             folder, dtype=DTYPES[settings.dtype], use_safetensors=True, local_files_only=True, **given
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        raise EditorError(f"The weights in {folder} cannot be loaded ({type(error).__name__}): {str(error):.500}") from error
+        raise EditorError(
+            f"The weights in {folder} cannot be loaded ({type(error).__name__}): {error!s:.500}"
+        ) from error
 
 
 def _place(pipeline: Any, settings: Settings, device: torch.device) -> None:
@@ -134,8 +136,9 @@ def _place(pipeline: Any, settings: Settings, device: torch.device) -> None:
     elif settings.offload == "sequential":
         pipeline.enable_sequential_cpu_offload(device=device)
     else:
+        # By layers, not blocks: a text encoder's blocks lie too deep for it, and it would come as a whole.
         pipeline.enable_group_offload(
-            onload_device=device, num_blocks_per_group=1, use_stream=True, exclude_modules=["vae"]
+            onload_device=device, offload_type="leaf_level", use_stream=True, exclude_modules=["vae"]
         )
         pipeline.vae.to(device)
 
@@ -148,7 +151,7 @@ def _tune(pipeline: Any, spec: Spec, settings: Settings) -> None:
         try:
             model.set_attention_backend(settings.attention)
         except (ValueError, RuntimeError, ImportError, NotImplementedError) as error:
-            raise EditorError(f"The attention {settings.attention!r} cannot be used here: {str(error):.300}") from error
+            raise EditorError(f"The attention {settings.attention!r} cannot be used here: {error!s:.300}") from error
     if settings.compile and getattr(model, "_repeated_blocks", None):
         model.compile_repeated_blocks(dynamic=True)  # one block for all: minutes less than the whole
     elif settings.compile:

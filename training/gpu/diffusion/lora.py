@@ -42,7 +42,7 @@ class LoraFile:
     @property
     def rank(self) -> int:
         """The rank of most layers."""
-        return Counter(a.shape[0] for a, _ in self.layers.values()).most_common(1)[0][0]
+        return Counter(int(a.shape[0]) for a, _ in self.layers.values()).most_common(1)[0][0]
 
 
 def save(pipeline: Any, part: str, file: Path) -> None:
@@ -96,8 +96,8 @@ def read(path: Path, pipeline: Any, part: str, alpha: float | None = None) -> Lo
     foreign = sorted(key for key in tensors if not key.startswith(prefix))
     if tensors and foreign:
         raise EditorError(
-            f"The LoRA {path.name} changes more than the {part}, or another model: {len(foreign)} of its {len(tensors)} "
-            f"tensors do not begin with {prefix!r}, the first is {foreign[0]!r}."
+            f"The LoRA {path.name} changes more than the {part}, or another model: {len(foreign)} of its "
+            f"{len(tensors)} tensors do not begin with {prefix!r}, the first is {foreign[0]!r}."
         )
     bare = {key.removeprefix(prefix): value for key, value in tensors.items()}
     layers = _pairs(path, bare)
@@ -124,12 +124,13 @@ def _converted(path: Path, tensors: Tensors, pipeline: Any) -> Tensors:
     """Other trainers' names in diffusers' own (kohya, XLabs, fal, ...). They fold α into the weights."""
     try:
         found = pipeline.lora_state_dict(dict(tensors))
-    except Exception as error:  # noqa: BLE001 - whatever a foreign file makes the converters stumble over
+    except Exception as error:  # whatever a foreign file makes the converters stumble over
         raise EditorError(
-            f"The LoRA {path.name} has {len(tensors)} tensors, and none of the ways to read them as a LoRA of this model "
-            f"succeeded ({type(error).__name__}: {str(error):.200})."
+            f"The LoRA {path.name} has {len(tensors)} tensors, and none of the ways to read them as a LoRA of this "
+            f"model succeeded ({type(error).__name__}: {error!s:.200})."
         ) from error
-    return found[0] if isinstance(found, tuple) else found
+    converted: Tensors = found[0] if isinstance(found, tuple) else found
+    return converted
 
 
 def _pairs(path: Path, tensors: Tensors) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:

@@ -69,9 +69,7 @@ def memory_table() -> str:
     for name, (size, _) in GPUS.items():
         for family, numbers in FAMILIES.items():
             held = preset(name, family)
-            plans = [
-                Plan(numbers, held["dtype"], held["offload"], held["batch"], side, 32) for side in (1024, 512)
-            ]
+            plans = [Plan(numbers, held["dtype"], held["offload"], held["batch"], side, 32) for side in (1024, 512)]
             large, small = (estimate(plan) for plan in plans)
             cells = (f"{name} ({size / GB:.0f} GB)", numbers.title, held["offload"], str(held["batch"]))
             figures = (gb(large.total), gb(small.total), gb(large.host) if large.host else "")

@@ -55,9 +55,9 @@ class PictureProcessor(Qwen2VLProcessor):
         words = self.tokenizer(texts, padding=padding, return_tensors=return_tensors)
         return BatchFeature({**words, **pictures})
 
-    def save_pretrained(self, folder: str | Path, **_ignored: Any) -> None:
-        self.image_processor.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+    def save_pretrained(self, save_directory: str | Path, push_to_hub: bool = False, **_ignored: Any) -> None:
+        self.image_processor.save_pretrained(save_directory)
+        self.tokenizer.save_pretrained(save_directory)
 
     @classmethod
     def read(cls, folder: Path) -> PictureProcessor:
@@ -93,14 +93,14 @@ def sized(pipeline: type, area: int, **constants: int) -> type:
     so that neither the module nor another editor in this process is changed. ``constants`` are further names.
     """
     inner = inspect.unwrap(vars(pipeline)["__call__"])
-    module = inspect.getmodule(pipeline)
+    module: Any = inspect.getmodule(pipeline)
     assert isinstance(inner, FunctionType)
-    with_alpha = len(inspect.getmodule(pipeline).calculate_dimensions(1024, 1.0)) == 3  # type: ignore[union-attr]
+    with_rest = len(module.calculate_dimensions(1024, 1.0)) == 3  # one of the two modules adds a None
     condition = constants.get("CONDITION_IMAGE_SIZE")
 
     def dimensions(target: int, ratio: float) -> tuple[Any, ...]:
         size = on_grid(condition if condition and target == condition else area, ratio, 32)
-        return (*size, None) if with_alpha else size
+        return (*size, None) if with_rest else size
 
     names = {**vars(module), **constants, "calculate_dimensions": dimensions}
     call: Callable[..., Any] = FunctionType(inner.__code__, names, "__call__", inner.__defaults__, inner.__closure__)

@@ -1,7 +1,7 @@
 """The settings of a diffusers editor: what there is, what is allowed, and what a preset fills in. No torch here.
 
-An editor's own values come first, then its preset's, then the defaults. An unknown name or a wrong value is refused with
-the choice that there is.
+An editor's own values come first, then its preset's, then the defaults. An unknown name or a wrong value is refused
+with the choice that there is.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from training.gpu.diffusion import presets
-from training.gpu.editors import EditorError
-from training.memory import BYTES, FAMILIES, OFFLOADS, Family, Plan
+from training.gpu.editors import EditorError, check_editor_name
+from training.memory import BYTES, FAMILIES, OFFLOADS, Estimate, Family, Plan, estimate
 
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
 MAX_PIXELS = 4096
@@ -53,7 +54,9 @@ CHECKS: dict[str, Check] = {
     "preset": one_of("auto", *presets.NAMES),
     "model": Check("a folder or a Hub id", lambda value: isinstance(value, str) and 0 < len(value) <= 500),
     "revision": text(100),
-    "device": Check("auto, cpu, cuda or cuda:N", lambda value: isinstance(value, str) and bool(DEVICE.fullmatch(value))),
+    "device": Check(
+        "auto, cpu, cuda or cuda:N", lambda value: isinstance(value, str) and bool(DEVICE.fullmatch(value))
+    ),
     "device_map": one_of("none", "balanced"),
     "dtype": one_of(*BYTES),
     "offload": one_of(*OFFLOADS),
@@ -141,9 +144,18 @@ def parse(spec: Spec, settings: Mapping[str, Any], gpu_memory: int | None) -> Se
     if name == "auto":
         device = settings.get("device", "auto")
         name = presets.for_device(None if device == "cpu" else gpu_memory)
-    values = {**COMMON, "model": spec.model, **spec.own, **presets.preset(name, spec.family), **settings, "preset": name}
+    values = {
+        **COMMON,
+        "model": spec.model,
+        **spec.own,
+        **presets.preset(name, spec.family),
+        **settings,
+        "preset": name,
+    }
     if values["device"] == "auto":
         values["device"] = "cpu" if gpu_memory is None else "cuda"
+    if "offload" not in settings and (values["device"] == "cpu" or values["device_map"] != "none"):
+        values["offload"] = "none"  # the preset's would contradict what was asked for
     values["lora"] = _lora(values["lora"])
     _agree(values)
     own = {key: values.pop(key) for key in spec.own if key not in ("size", "steps")}
@@ -181,6 +193,17 @@ def _agree(values: Mapping[str, Any]) -> None:
         raise EditorError("device_map 'balanced' spreads a model over several GPUs; the device is cpu.")
     if values["device_map"] != "none" and values["offload"] != "none":
         raise EditorError("device_map 'balanced' and offload exclude each other: choose one.")
+
+
+def needs(module: str, settings: Mapping[str, Any], gpu_memory: int | None, rank: int = 32) -> Estimate | None:
+    """The memory that an editor of that module will need on a machine with such a GPU, by the published sizes.
+
+    None for an editor without a model of those families. ``rank`` is taken for a LoRA. Raises EditorError as ``parse``.
+    """
+    spec = getattr(import_module(f"training.gpu.editors.{check_editor_name(module)}"), "SPEC", None)
+    if not isinstance(spec, Spec):
+        return None
+    return estimate(plan(spec, parse(spec, settings, gpu_memory), rank=rank))
 
 
 def plan(spec: Spec, settings: Settings, *, family: Family | None = None, rank: int = 0) -> Plan:

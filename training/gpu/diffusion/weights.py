@@ -66,7 +66,9 @@ def _checked(spec: Spec, weights: Weights) -> Weights:
         )
     for name, (library, _) in parts(index):
         if library not in LIBRARIES:
-            raise EditorError(f"{weights.name}: the component {name} comes from {library!r}; code of a model never runs.")
+            raise EditorError(
+                f"{weights.name}: the component {name} comes from {library!r}; code of a model never runs."
+            )
         if (weights.folder / name / "config.json").is_file():
             tensor_files(weights.folder / name)
     return weights
@@ -96,7 +98,9 @@ def tensor_files(component: Path) -> list[Path]:
     for index in component.glob("*.safetensors.index.json"):
         named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
         if missing := sorted(named - {file.name for file in files}):
-            raise EditorError(f"{name}: {len(missing)} of {len(named)} weight files are missing, the first is {missing[0]}.")
+            raise EditorError(
+                f"{name}: {len(missing)} of {len(named)} weight files are missing, the first is {missing[0]}."
+            )
     if not files and any(component.glob("*.bin")):
         raise EditorError(f"{name} has its weights as .bin files, which may run code. Convert them to safetensors.")
     if not files:
@@ -138,15 +142,16 @@ def family(spec: Spec, folder: Path) -> Family:
     """The family's numbers with this folder's own parameter counts: a tiny or a changed model is not the published."""
     own = parameters(folder)
     share = sum(own.values()) / spec.numbers.total
-    leaf, block = (max(1, int(value * share)) for value in (spec.numbers.leaf, spec.numbers.block))
-    return replace(spec.numbers, parameters=own, leaf=leaf, block=block)
+    return replace(spec.numbers, parameters=own, leaf=max(1, int(spec.numbers.leaf * share)))
 
 
 def fingerprint(folder: Path) -> str:
-    """Tells a folder's content apart: SHA-256 over names, sizes and files up to 64 MB whole; of a larger file 256 blocks
-    of 64 kB, spread evenly. Any training changes them; reading tens of gigabytes before each job would take minutes."""
+    """Tells a folder's content apart: SHA-256 over names, sizes and files up to 64 MB whole; of a larger file 256
+    blocks of 64 kB, spread evenly. Training changes them; reading tens of gigabytes before each job takes minutes."""
     total = sha256()
-    for file in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".model")):
+    for file in sorted(
+        path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".txt", ".model")
+    ):
         size = file.stat().st_size
         total.update(f"{file.relative_to(folder)}\0{size}\0".encode())
         with file.open("rb") as opened:

@@ -7,17 +7,19 @@ the sampling, and the coarse ones still weigh more in the loss.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from diffusers import ConfigMixin, ModelMixin
-from diffusers.configuration_utils import register_to_config
+from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.autoencoders.vae import DecoderOutput, DiagonalGaussianDistribution
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor
 
 PATCH, CHANNELS = 4, 12
 
 
-class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
+class PatchAutoencoder(ModelMixin, ConfigMixin):
     """``encode`` and ``decode`` are matrices; the latent distribution has no spread, so its mode is its sample."""
 
     @register_to_config
@@ -39,14 +41,15 @@ class PatchAutoencoder(ModelMixin, ConfigMixin):  # type: ignore[misc]
         """Images (n, 3, h, w) in -1..1 to latents (n, 12, h/4, w/4)."""
         patches = torch.nn.functional.pixel_unshuffle(images, self.config.patch)
         centred = patches - self.mean[:, None, None]
-        return torch.einsum("ck,nkhw->nchw", self.analysis, centred)
+        latents: Tensor = torch.einsum("ck,nkhw->nchw", self.analysis, centred)
+        return latents
 
-    def encode(self, x: Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
+    def encode(self, x: Tensor, return_dict: bool = True) -> Any:
         mode = self.latents(x)
         distribution = DiagonalGaussianDistribution(torch.cat([mode, torch.zeros_like(mode)], 1), deterministic=True)
         return AutoencoderKLOutput(latent_dist=distribution) if return_dict else (distribution,)
 
-    def decode(self, z: Tensor, return_dict: bool = True) -> DecoderOutput | tuple[Tensor]:
+    def decode(self, z: Tensor, return_dict: bool = True) -> Any:
         patches = torch.einsum("kc,nchw->nkhw", self.synthesis, z) + self.mean[:, None, None]
         sample = torch.nn.functional.pixel_shuffle(patches, self.config.patch)
         return DecoderOutput(sample=sample) if return_dict else (sample,)
@@ -58,7 +61,7 @@ def fit_autoencoder(images: Tensor, flatness: float) -> PatchAutoencoder:
     ``flatness`` 1 gives every latent channel the variance 1, 0 leaves the variances as they are; the mean variance over
     the channels is 1 in any case, the size that rectified flow expects beside noise of variance 1.
     """
-    vae = PatchAutoencoder()
+    vae: PatchAutoencoder = PatchAutoencoder()
     patches = torch.nn.functional.pixel_unshuffle(images.double(), PATCH).movedim(1, -1).flatten(0, -2)
     mean = patches.mean(0)
     values, vectors = torch.linalg.eigh(torch.cov((patches - mean).T))

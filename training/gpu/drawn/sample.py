@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from diffusers import FluxKontextPipeline
 from PIL import Image
 
 from drawnworld.scene import SIZE
@@ -13,7 +13,7 @@ from training.gpu.drawn.words import TEXT_LENGTH
 
 
 def sample(
-    pipeline: FluxKontextPipeline,
+    pipeline: Any,
     sources: Sequence[Image.Image],
     instructions: Sequence[str],
     noise_seeds: Sequence[int],

@@ -11,10 +11,11 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FluxKontextPipeline
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from training.gpu.drawn.assemble import is_zero_at_first, new_pipeline, trained_modules
@@ -51,7 +52,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, data: TrainingSet) -> None:
         self.recipe = recipe
-        self.pipeline: FluxKontextPipeline = new_pipeline(recipe.seed)
+        self.pipeline = new_pipeline(recipe.seed)
         self.pipeline.register_modules(vae=fit_autoencoder(to_tensor(data.sources[:FIT_IMAGES]), recipe.flatness))
         self.modules = trained_modules(self.pipeline)
         self.optimizers = make_optimizers(self.modules, recipe)
@@ -80,7 +81,7 @@ class Trainer:
             optimizer.zero_grad()
         return float(loss.detach())
 
-    def velocity(self, tokens: Tensor, sigma: Tensor, chosen: np.ndarray) -> Tensor:
+    def velocity(self, tokens: Tensor, sigma: Tensor, chosen: NDArray[np.int64]) -> Tensor:
         """The transformer's answer for tokens (n, 128, 48) of the noisy target and the source."""
         pooled = self.pipeline.text_encoder(self.clip_tokens[chosen]).pooler_output
         text = self.pipeline.text_encoder_2(self.t5_tokens[chosen])[0]
@@ -95,7 +96,7 @@ class Trainer:
         )[0]
         return answer
 
-    def _batch(self, number: int) -> np.ndarray:
+    def _batch(self, number: int) -> NDArray[np.int64]:
         """The pairs of step ``number``: every pair once an epoch, in an order of that epoch."""
         per_epoch = self.recipe.pairs // self.recipe.batch
         epoch, place = divmod(number, per_epoch)
@@ -103,7 +104,7 @@ class Trainer:
         return order[place * self.recipe.batch : (place + 1) * self.recipe.batch]
 
     @torch.no_grad()
-    def _packed(self, images: np.ndarray) -> Tensor:
+    def _packed(self, images: NDArray[np.uint8]) -> Tensor:
         latents = self.pipeline.vae.latents(to_tensor(images))
         packed: Tensor = self.pipeline._pack_latents(latents, *latents.shape)
         return packed
@@ -111,7 +112,8 @@ class Trainer:
 
 def make_optimizers(modules: dict[str, nn.Module], recipe: Recipe) -> tuple[torch.optim.Muon, torch.optim.AdamW]:
     """Muon for the matrices inside the blocks; AdamW for embeddings, the way in and out, modulation, biases, norms."""
-    matrices, rest = [], []
+    matrices: list[Tensor] = []
+    rest: list[Tensor] = []
     for module in modules.values():
         for key, value in module.named_parameters():
             outer = any(part in key for part in OUTER) or is_zero_at_first(key.removesuffix(".weight"))
@@ -128,8 +130,8 @@ def rate_factor(recipe: Recipe, number: int) -> float:
     return min((number + 1) / recipe.warmup, (recipe.steps - number) / recipe.decay, 1.0)
 
 
-def _tokens(tokenizer: object, instructions: list[str]) -> Tensor:
-    encoded = tokenizer(instructions, padding="max_length", max_length=TEXT_LENGTH, return_tensors="pt")  # type: ignore[operator]
+def _tokens(tokenizer: Any, instructions: list[str]) -> Tensor:
+    encoded = tokenizer(instructions, padding="max_length", max_length=TEXT_LENGTH, return_tensors="pt")
     tokens: Tensor = encoded.input_ids
     return tokens
 

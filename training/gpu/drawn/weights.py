@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import FluxKontextPipeline
@@ -29,7 +30,7 @@ def base_names() -> list[str]:
     return sorted(path.parent.name for path in FOLDER.glob(f"*/{FILE}"))
 
 
-def load_model(folder: Path) -> tuple[FluxKontextPipeline, str]:
+def load_model(folder: Path) -> tuple[Any, str]:
     """The pipeline of a folder with weights, or of one that ``save_pretrained`` wrote, and the hash of its weights.
 
     Raises WrongWeights where the folder is neither, or is of another model.
@@ -43,7 +44,7 @@ def load_model(folder: Path) -> tuple[FluxKontextPipeline, str]:
     if not isinstance(index, dict) or _parts(index) != _parts(dict(new_pipeline(0).config)):
         raise WrongWeights(f"{folder} holds another pipeline than that of the CPU editor.")
     try:
-        pipeline = FluxKontextPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+        pipeline: Any = FluxKontextPipeline.from_pretrained(folder, local_files_only=True, use_safetensors=True)
     except Exception as error:  # the libraries raise many kinds for a folder that lacks a part
         raise WrongWeights(f"The pipeline in {folder} cannot be loaded: {error}") from error
     pipeline.set_progress_bar_config(disable=True)
@@ -57,7 +58,7 @@ def _parts(index: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in pairs.items() if value != [None, None]}
 
 
-def save_weights(pipeline: FluxKontextPipeline, folder: Path) -> str:
+def save_weights(pipeline: Any, folder: Path) -> str:
     """Write the pipeline's weights as fp16 with their hash, which is returned."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: value.detach().half().contiguous() for name, value in _parameters(pipeline).items()}
@@ -67,7 +68,7 @@ def save_weights(pipeline: FluxKontextPipeline, folder: Path) -> str:
     return digest
 
 
-def load_weights(folder: Path) -> tuple[FluxKontextPipeline, str]:
+def load_weights(folder: Path) -> tuple[Any, str]:
     """The pipeline of a folder that ``save_weights`` wrote, in fp32 for the CPU, and the hash of its weights.
 
     Raises WrongWeights where a file is missing, the hash differs, or the tensors are those of another model.
@@ -93,7 +94,7 @@ def load_weights(folder: Path) -> tuple[FluxKontextPipeline, str]:
     return pipeline, digest
 
 
-def _parameters(pipeline: FluxKontextPipeline) -> dict[str, Tensor]:
+def _parameters(pipeline: Any) -> dict[str, Tensor]:
     modules = {"vae": pipeline.vae, **trained_modules(pipeline)}
     return {f"{name}.{key}": value for name, module in modules.items() for key, value in module.named_parameters()}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
@@ -13,12 +15,12 @@ SPECIAL = (PAD, UNKNOWN, "<unused>", START, END)  # END must not be token 2: CLI
 MOST_WORDS = TEXT_LENGTH - 2
 
 
-def clip_tokenizer() -> PreTrainedTokenizerFast:
+def clip_tokenizer() -> Any:
     """Words between a start and an end mark, whose place CLIP pools."""
     return _wrapped(f"{START} $A {END}")
 
 
-def t5_tokenizer() -> PreTrainedTokenizerFast:
+def t5_tokenizer() -> Any:
     """Words and an end mark."""
     return _wrapped(f"$A {END}")
 
@@ -39,7 +41,7 @@ def split(instruction: str) -> list[str]:
     return [word for word, _ in _splitter().pre_tokenize_str(text)]
 
 
-def _wrapped(template: str) -> PreTrainedTokenizerFast:
+def _wrapped(template: str) -> Any:
     numbers = {word: number for number, word in enumerate((*SPECIAL, *vocabulary()))}
     tokenizer = Tokenizer(models.WordLevel(numbers, unk_token=UNKNOWN))
     tokenizer.normalizer = _normalizer()
@@ -57,9 +59,9 @@ def _wrapped(template: str) -> PreTrainedTokenizerFast:
     )
 
 
-def _normalizer() -> normalizers.Normalizer:
+def _normalizer() -> Any:
     return normalizers.Sequence([normalizers.Lowercase(), normalizers.Replace("colour", "color")])
 
 
-def _splitter() -> pre_tokenizers.PreTokenizer:
+def _splitter() -> Any:
     return pre_tokenizers.Split(Regex(r"[^\p{L}\p{N}<>/]+"), "removed")

@@ -1,8 +1,9 @@
 """The CPU editor: a small flow-matching model of the drawn world, of the same classes as FLUX.1-Kontext.
 
 Settings: {"base": one of the committed bases, default "good"} or {"model": a folder of a trained or saved one};
-{"steps": sampling steps, default 8}; {"batch": images in one pass at most, default 32}. It edits pictures of 64 x 64
-pixels by instructions over the words of the drawn world, on the CPU. docs/cpu-editor.md tells how it was trained.
+{"steps": sampling steps, default 8}; {"batch": images in one pass at most, default 32};
+{"lora": {"file": a safetensors file, "scale": default 1}}. It edits pictures of 64 x 64 pixels by instructions over the
+words of the drawn world, on the CPU. docs/cpu-editor.md tells how it was trained.
 """
 
 from __future__ import annotations
@@ -10,13 +11,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from drawnworld.scene import SIZE
 from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
-
-if TYPE_CHECKING:
-    from diffusers import FluxKontextPipeline
 
 BASES = ("good", "rough")
 NUMBERS = {"steps": (8, 50), "batch": (32, 256)}  # setting: default, most
@@ -26,7 +24,7 @@ class DrawnEditor:
     """One base with one number of steps. An image depends on its own case and seed; the batch it is made in moves it
     by rounding alone, at most one level of 255."""
 
-    def __init__(self, pipeline: FluxKontextPipeline, settings: Mapping[str, Any], batch: int) -> None:
+    def __init__(self, pipeline: Any, settings: Mapping[str, Any], batch: int) -> None:
         self.pipeline = pipeline
         self.settings = settings
         self.batch = batch
@@ -80,10 +78,10 @@ def check_case(case: EditCase) -> None:
 
 def load(settings: Mapping[str, Any]) -> DrawnEditor:
     """Raises EditorError for unknown settings, a base or a folder that does not exist, or weights that were changed."""
-    if unknown := set(settings) - {"base", "model", *NUMBERS}:
+    if unknown := set(settings) - {"base", "model", "lora", *NUMBERS}:
         raise EditorError(
             f"Unknown settings of the CPU editor: {', '.join(sorted(unknown))}. "
-            "It has base (or model), steps and batch."
+            "It has base (or model), steps, batch and lora."
         )
     if "base" in settings and "model" in settings:
         raise EditorError("Give the CPU editor a base or a model, not both.")
@@ -93,14 +91,21 @@ def load(settings: Mapping[str, Any]) -> DrawnEditor:
     if model is not None and not (isinstance(model, str) and Path(model).is_dir()):
         raise EditorError(f"The CPU editor's model must be a folder that exists, not {model!r}.")
     steps, batch = (_number(settings, name) for name in NUMBERS)
+    lora = _lora(settings.get("lora"))
     from training.gpu.drawn.weights import FOLDER, WrongWeights, load_model
 
     try:
         pipeline, digest = load_model(Path(model) if model else FOLDER / base)
     except WrongWeights as error:
         raise EditorError(str(error)) from None
-    which = {"model": model} if model else {"base": base}
-    return DrawnEditor(pipeline, {**which, "steps": steps, "sha256": digest}, batch)
+    made_with: dict[str, Any] = {"model": model} if model else {"base": base}
+    made_with |= {"steps": steps, "sha256": digest}
+    if lora:
+        from training.gpu.diffusion.lora import load as load_lora
+        from training.gpu.diffusion.settings import Lora
+
+        made_with["lora"] = load_lora(pipeline, "transformer", Lora(**lora))
+    return DrawnEditor(pipeline, made_with, batch)
 
 
 def _number(settings: Mapping[str, Any], name: str) -> int:
@@ -109,3 +114,14 @@ def _number(settings: Mapping[str, Any], name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise EditorError(f"The CPU editor's {name} must be a whole number from 1 to {most}, not {value!r}.")
     return value
+
+
+def _lora(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not isinstance(value.get("file"), str) or set(value) - {"file", "scale"}:
+        raise EditorError(f'The CPU editor\'s lora must be {{"file": path, "scale": number}}, not {value!r}.')
+    scale = value.get("scale", 1.0)
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not -10 <= scale <= 10:
+        raise EditorError(f"The scale of the CPU editor's lora must be a number from -10 to 10, not {scale!r}.")
+    return {"file": value["file"], "scale": float(scale)}

@@ -57,11 +57,11 @@ class FolderEditor:
         name = self.pattern.replace("{seed}", str(seed)).replace("{key}", case.key)
         try:
             path = (self.folder / name).resolve()
-        except (OSError, ValueError, RuntimeError):  # a name too long, with a zero byte, or a link in a circle
+        except (OSError, ValueError, RuntimeError):  # a zero byte, or a link in a circle
             raise CannotEdit(f"{name!r:.200} is no name of a file.") from None
         if not path.is_relative_to(self.incoming):
             raise CannotEdit(f"{name!r:.200} leads out of the incoming folder: it is not read.")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise CannotEdit(f"There is no image {name!r:.200} in the folder {self.folder.name}.")
         return path
 
@@ -87,7 +87,7 @@ def _folder(incoming: Path, name: object) -> Path:
         raise EditorError(f"{name!r:.200} is no name of a folder.") from None
     if not folder.is_relative_to(incoming):
         raise EditorError(f"The folder {name!r:.200} leads out of {incoming}: only folders beneath it are read.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise EditorError(f"There is no folder {name!r:.200} in {incoming}. Put the images there, or correct its name.")
     return folder
 
@@ -97,7 +97,8 @@ def _pattern(pattern: object) -> str:
     bare = FIELDS.sub("", pattern) if isinstance(pattern, str) else "{"
     if "key" not in fields or set(fields) - {"key", "seed"} or "{" in bare or "}" in bare:
         raise EditorError(
-            f"The pattern must name a file by {{key}} and {{seed}} and no other field, as in {PATTERN}; it is {pattern!r:.100}."
+            f"The pattern must name a file by {{key}} and {{seed}} and no other field, as in {PATTERN}; "
+            f"it is {pattern!r:.100}."
         )
     assert isinstance(pattern, str)
     return pattern

@@ -1,6 +1,6 @@
 """Qwen-Image-Edit, through diffusers (https://huggingface.co/Qwen/Qwen-Image-Edit).
 
-The pipeline shows the source to its text encoder and to its transformer at the same size, always 1024²; here at ``size``.
+The pipeline shows the source to its text encoder and to its transformer at one size, always 1024²; here at ``size``.
 """
 
 from __future__ import annotations
