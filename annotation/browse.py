@@ -14,7 +14,7 @@ from django.db.models.functions import Coalesce
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from annotation.figures import Figures
+from annotation.figures import Figures, kept_for
 from annotation.models import Candidate, Case, Category, Dataset, Editor, Fault, Judgement, Split, Task, TaskGroup
 from webapp.jobs.models import Job
 
@@ -181,7 +181,8 @@ def cases_of(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Case]:
 def candidate_filters(dataset: Dataset, figures: Figures, query: QueryDict) -> list[Filter]:
     editors = {row.pk: row for row in _editors(figures)}
     tasks = [(task.pk, task.name) for task in Task.objects.filter(pk__in=figures.tasks)]
-    made = [(digest, f"{editors[key].name}: {digest[:8]}") for key, digest, _n in figures.makers if key in editors]
+    pairs = kept_for(dataset, "settings", figures, lambda: _kinds_of_settings(dataset))
+    made = [(digest, f"{editors[key].name}: {digest[:8]}") for key, digest in pairs if key in editors]
     faults = [(value, str(label)) for value, label in Fault.choices]
     shares = [(NONE, _("nothing found")), (ASIDE, _("set aside")), (KEPT, _("found, and kept by a person"))]
     return [
@@ -192,6 +193,12 @@ def candidate_filters(dataset: Dataset, figures: Figures, query: QueryDict) -> l
         Filter("settings", _("Made with settings"), list(dict(made).items())),
         Filter("job", _("Job"), _jobs(dataset, query.get("job", ""))),
     ]
+
+
+def _kinds_of_settings(dataset: Dataset) -> list[list[Any]]:
+    """[editor, hash of its settings], each once."""
+    rows = Candidate.objects.filter(case__dataset=dataset).order_by().values_list("editor", "settings_hash").distinct()
+    return sorted(list(row) for row in rows)
 
 
 def _jobs(dataset: Dataset, named: str) -> Choices:

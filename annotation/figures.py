@@ -23,30 +23,27 @@ KEPT = 60  # seconds
 
 @dataclass(frozen=True)
 class Figures:
-    """``makers``: (editor's key, hash of its settings, candidates made so). ``counted_at``: ISO time."""
+    """``makers``: (editor's key, candidates it made). ``counted_at``: ISO time."""
 
     cases: int
     sources: int
     tasks: dict[str, int]
     splits: dict[str, int]
     categories: dict[str, int]  # "": uncategorised
-    makers: list[tuple[int, str, int]]
+    makers: list[tuple[int, int]]
     counted_at: str
 
     @property
     def candidates(self) -> int:
-        return sum(count for _editor, _settings, count in self.makers)
+        return sum(count for _editor, count in self.makers)
 
     @property
     def by_editor(self) -> dict[int, int]:
-        counts: dict[int, int] = defaultdict(int)
-        for editor, _settings, count in self.makers:
-            counts[editor] += count
-        return dict(counts)
+        return {editor: count for editor, count in self.makers}
 
     @property
     def editors(self) -> int:
-        return len(self.by_editor)
+        return len(self.makers)
 
     @property
     def is_large(self) -> bool:
@@ -78,10 +75,7 @@ def _count(datasets: list[Dataset]) -> dict[int, Figures]:
     tasks = _grouped(cases.values_list("dataset", "task").annotate(n=Count("pk")))
     splits = _grouped(cases.values_list("dataset", "split").annotate(n=Count("pk")))
     categories = _grouped(cases.values_list("dataset", "source__source_facts__category").annotate(n=Count("pk")))
-    candidates = Candidate.objects.filter(case__dataset__in=datasets).order_by()
-    makers = defaultdict(list)
-    for data, *maker in candidates.values_list("case__dataset", "editor", "settings_hash").annotate(n=Count("pk")):
-        makers[data].append((maker[0], maker[1], maker[2]))
+    makers = _makers(datasets)
     now = timezone.now().isoformat()
     return {
         data.pk: Figures(
@@ -95,6 +89,21 @@ def _count(datasets: list[Dataset]) -> dict[int, Figures]:
         )
         for data in datasets
     }
+
+
+def _makers(datasets: list[Dataset]) -> dict[int, list[tuple[int, int]]]:
+    """(editor, candidates) of each data set. For one alone the group is the editor: SQLite then needs no sorting, and
+    half the time."""
+    makers: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    rows = Candidate.objects.order_by()
+    if len(datasets) == 1:
+        data = datasets[0].pk
+        makers[data] = list(rows.filter(case__dataset=data).values_list("editor").annotate(n=Count("pk")))
+        return makers
+    rows = rows.filter(case__dataset__in=datasets)
+    for data, editor, count in rows.values_list("case__dataset", "editor").annotate(n=Count("pk")):
+        makers[data].append((editor, count))
+    return makers
 
 
 def _grouped(rows: Any) -> dict[int, dict[str, int]]:

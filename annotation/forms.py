@@ -41,6 +41,12 @@ class StudyForm(forms.Form):
     editors = forms.ModelMultipleChoiceField(
         label=_("Editors (none chosen: all)"), queryset=Editor.objects.none(), required=False
     )
+    sample = forms.IntegerField(
+        label=_("At most so many candidates of a case (empty: all)"),
+        min_value=1,
+        required=False,
+        help_text=_("Drawn at random for every case. Candidates that were set aside are left out in any case."),
+    )
     raters = forms.IntegerField(label=_("Raters per item"), min_value=1, max_value=100, required=False)
     duels = forms.ChoiceField(
         label=_("Duels inside shelves"),

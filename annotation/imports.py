@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 
 from annotation import pictures
 from annotation.importing.images import VerifiedImage, ViewCopy, view_copy
+from annotation.faults import start_checks
 from annotation.importing.manifest import CandidateRow, CaseRow
 from annotation.importing.plan import ImportPlan, check_file, check_mask, plan
 from annotation.importing.problems import ImportProblem
@@ -237,11 +238,14 @@ def _links(job: Job) -> list[tuple[str, str]]:
     return [(dataset.name, dataset.get_absolute_url())] if dataset else []
 
 
-def _tidy(job: Job, _summary: dict[str, Any]) -> None:
-    """The images are kept and the rows are in: the upload is no longer needed."""
+def _then(job: Job, summary: dict[str, Any]) -> None:
+    """The images are kept and the rows are in: the candidates are checked, and the upload is no longer needed."""
+    dataset = _dataset(job.config)
+    if dataset and summary.get("candidates") and Path(job.config["path"]).exists():
+        start_checks(dataset=dataset, by=job.created_by)
     path = Path(job.config["path"])
     if path.parent == Path(settings.VAR) / "uploads":
         path.unlink(missing_ok=True)
 
 
-KIND = JobKind(name="import", label=gettext_lazy("Import"), work=_work, links=_links, on_result=_tidy)
+KIND = JobKind(name="import", label=gettext_lazy("Import"), work=_work, links=_links, on_result=_then)

@@ -2,17 +2,16 @@
 
 import secrets
 from collections import defaultdict
-from collections.abc import Iterable
 from itertools import combinations, count
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from annotation.assign import seeded
 from annotation.models import Candidate, Dataset, Item, ItemCandidate, Member, Study, Unit
+from annotation.models.library import CandidateQuerySet
 from annotation.protocols import PAIRWISE, RATING, Protocol
 from webapp.accounts.models import Invitation, User
 
@@ -29,10 +28,15 @@ def create_study(
     protocol: Protocol,
     by: User | None,
     guidelines: str = "",
-    candidates: QuerySet[Candidate] | None = None,
+    candidates: CandidateQuerySet | None = None,
     seed: int | None = None,
+    sample: int = 0,
 ) -> Study:
-    """A study of the data set's candidates (or of those given), with its items and units."""
+    """A study of the data set's candidates (or of those given), with its items and units.
+
+    What an output check set aside is left out. ``sample``: at most so many candidates of a case, drawn at random, as
+    EditReward has 7 of 12 judged; 0 for all.
+    """
     study = Study(
         name=name,
         dataset=dataset,
@@ -45,7 +49,10 @@ def create_study(
     study.full_clean()
     study.save()
     chosen = candidates if candidates is not None else Candidate.objects.filter(case__dataset=dataset)
-    groups = _item_groups(protocol, chosen.order_by("case_id", "id").values_list("case_id", "id"))
+    cases: dict[int, list[int]] = defaultdict(list)
+    for case, candidate in chosen.usable().order_by("case_id", "id").values_list("case_id", "id"):
+        cases[case].append(candidate)
+    groups = _item_groups(protocol, _sampled(cases, sample, study.seed))
     if not groups:
         raise ValidationError(
             _(
@@ -57,11 +64,17 @@ def create_study(
     return study
 
 
-def _item_groups(protocol: Protocol, rows: Iterable[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+def _sampled(cases: dict[int, list[int]], most: int, seed: int) -> dict[int, list[int]]:
+    if not most:
+        return cases
+    return {
+        case: group if len(group) <= most else sorted(seeded("sample", seed, case).sample(group, most))
+        for case, group in cases.items()
+    }
+
+
+def _item_groups(protocol: Protocol, cases: dict[int, list[int]]) -> list[tuple[int, tuple[int, ...]]]:
     """(case, candidates) of every item: each candidate alone, every pair of a case, or the case's whole group."""
-    cases: dict[int, list[int]] = defaultdict(list)
-    for case, candidate in rows:
-        cases[case].append(candidate)
     if protocol.kind == RATING:
         return [(case, (candidate,)) for case, group in cases.items() for candidate in group]
     if protocol.kind == PAIRWISE:

@@ -1,6 +1,6 @@
 from django.urls import path
 
-from annotation.views import categories, library, studies, versions, work
+from annotation.views import categories, faults, library, proposals, studies, versions, work
 
 urlpatterns = [
     path("work/", work.my_work, name="work"),
@@ -14,6 +14,9 @@ urlpatterns = [
     path("datasets/<uuid:uid>/", library.dataset, name="dataset"),
     path("datasets/<uuid:uid>/import/", library.import_into, name="import_into"),
     path("datasets/<uuid:uid>/candidates/", library.candidates, name="dataset_candidates"),
+    path("datasets/<uuid:uid>/faults/", faults.review, name="faults"),
+    path("datasets/<uuid:uid>/check/", faults.check, name="check_outputs"),
+    path("candidates/<uuid:uid>/fault/", faults.decide, name="fault"),
     path("datasets/<uuid:uid>/statistics/", library.statistics_page, name="statistics"),
     path("datasets/<uuid:uid>/proposals/", proposals.proposals, name="proposals"),
     path("datasets/<uuid:uid>/proposals/review/", proposals.review_page, name="review"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from annotation import markdown
 from annotation.library import dataset_hash
-from annotation.models import Candidate, Category, Dataset, DatasetVersion, Source
+from annotation.models import Candidate, Category, Dataset, DatasetVersion, Source, Task
 from annotation.versions import freeze, manifest
 from annotation.versions.card import card, escaped, front_matter
 from annotation.versions.manifest import difference
@@ -217,7 +217,7 @@ def test_the_card_says_what_it_is(data: Dataset) -> None:
     assert "4 cases over 4 source images, with 16 candidates" in text
     assert dataset_hash(data) in text
     assert "For \\*training\\*" in text
-    assert "| Remove | 0 | 1 | 1 |" in text
+    assert f"| {escaped(Task.objects.get(pk='remove').name)} | 0 | 1 | 1 |" in text
     assert "| CC BY 4.0 | 1 |" in text
     assert "| not stated | 3 |" in text
     assert "3 of 4 cases have no category." in text

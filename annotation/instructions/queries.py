@@ -47,8 +47,8 @@ def proposals_of(dataset: Dataset, *, task: str = "", state: str = "") -> QueryS
 def to_review(
     dataset: Dataset, by: User, *, task: str = "", without: list[str] | None = None, most: int
 ) -> list[Proposal]:
-    """Open proposals for this person. Everybody starts at another place and goes round, so that two people who review at
-    once seldom have the same one; if they do, one of them wins (services.py)."""
+    """Open proposals for this person. Everybody starts at another place and goes round, so that two people who review
+    at once seldom have the same one; if they do, one of them wins (services.py)."""
     rows = dataset.proposals.filter(state=ProposalState.OPEN)
     if task:
         rows = rows.filter(task=task)

@@ -1,7 +1,7 @@
 """What a reviewer does with a proposal: accept it, changed or not, reject it, or take the decision back.
 
-Of two reviewers one wins: the change of state is a conditional UPDATE. What one sends twice counts once: a decision that
-one has made already is made again with the same outcome.
+Of two reviewers one wins: the change of state is a conditional UPDATE. What one sends twice counts once: a decision
+that one has made already is made again with the same outcome.
 """
 
 from __future__ import annotations
@@ -160,11 +160,8 @@ def _with_key(case: Case, stem: str) -> Case:
 def _delete_unused(case: Case) -> None:
     """Delete a case on which nothing depends. Raises ValidationError where something does."""
     for relation in case._meta.related_objects:
-        if relation.related_model is not Proposal and _users(case, relation.get_accessor_name() or "").exists():
+        model = relation.related_model
+        if model is not Proposal and model._base_manager.filter(**{relation.field.name: case}).exists():
             message = _("The case %(key)s is in use already (%(what)s), so the decision stays.")
-            raise ValidationError(message % {"key": case.key, "what": relation.related_model._meta.verbose_name_plural})
+            raise ValidationError(message % {"key": case.key, "what": model._meta.verbose_name_plural})
     case.delete()
-
-
-def _users(case: Case, name: str):  # type: ignore[no-untyped-def]  # managers of any model
-    return getattr(case, name).all()

@@ -37,6 +37,7 @@ def new(request: HttpRequest) -> HttpResponse:
                 guidelines=data["guidelines"],
                 by=user_of(request),
                 candidates=candidates,
+                sample=data["sample"] or 0,
             )
         except ValidationError as error:
             form.add_error(None, list(error.messages))

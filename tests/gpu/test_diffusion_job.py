@@ -48,6 +48,23 @@ def test_tiny_models_make_candidates_and_saved_ones_reloaded_make_the_same(tmp_p
         assert np.abs(image.astype(int) - first[key]).max() <= 1  # threads differ, so sums are rounded otherwise
 
 
+def test_the_job_makes_a_cases_seeds_in_one_call(tmp_path: Path) -> None:
+    """A batch of three for four seeds; the pictures are those made one by one."""
+    grouped = [
+        item(str(seed), "style", seed=seed, instruction="make it a winter evening")
+        | {"editor": {"module": "qwen_image_edit_plus", "settings": settings("qwen_image_edit_plus", batch=3)}}
+        for seed in range(4)
+    ]
+    single = [row | {"editor": {**row["editor"], "settings": settings("qwen_image_edit_plus")}} for row in grouped]
+    together, alone = job(tmp_path / "together", grouped), job(tmp_path / "alone", single)
+    assert in_process(together) == in_process(alone) == {"images": 4, "failed": 0}
+    assert [event["settings"]["batch"] for event in events(together, "image")] == [3, 3, 3, 1]
+    assert [event["settings"]["batch"] for event in events(alone, "image")] == [1, 1, 1, 1]
+    one_by_one = pictures(alone)
+    for key, image in pictures(together).items():
+        assert np.abs(image.astype(int) - one_by_one[key]).max() <= 1
+
+
 def test_missing_weights_fail_the_job_with_what_to_do(tmp_path: Path) -> None:
     row = item("a") | {"editor": {"module": "flux_kontext", "settings": {"model": "nobody/nothing", "preset": "cpu"}}}
     folder = job(tmp_path / "job", [row])

@@ -29,6 +29,11 @@ class DiffusionEditor:
     arguments: Arguments
     multiple: int
 
+    @property
+    def batch(self) -> int:
+        """Images that a job hands to one ``edit``."""
+        return self.loaded.settings.batch
+
     def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
         """One picture a seed. The case's own instruction goes to every one of them."""
         if not case.instruction.strip():
