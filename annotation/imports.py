@@ -22,8 +22,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from annotation import pictures
-from annotation.importing.images import VerifiedImage, ViewCopy, view_copy
 from annotation.faults import start_checks
+from annotation.importing.images import VerifiedImage, ViewCopy, view_copy
 from annotation.importing.manifest import CandidateRow, CaseRow
 from annotation.importing.plan import ImportPlan, check_file, check_mask, plan
 from annotation.importing.problems import ImportProblem

@@ -16,12 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 VENV = ROOT / ".venv"
 OLDEST = (3, 11)
 NEWER = ("python3.14", "python3.13", "python3.12", "python3.11")
-SETS = {"run": ("web", "demo"), "dev": ("web", "demo", "dev")}
-NEEDED_BYTES = 2 * 1024**3  # what the environment with the development tools takes, and pip's cache
+SETS = {"run": ("web", "demo", "gpu"), "dev": ("web", "demo", "gpu", "dev")}
+NEEDED_BYTES = 4 * 1024**3  # what the environment with the development tools takes, and pip's cache
 
 # What pip prints, and what its reader should do. The first that matches is said; otherwise pip's last lines are.
 CAUSES = (
-    (("no space left on device",), "The disk is full. Free about 2 GB and run the command again."),
+    (("no space left on device",), "The disk is full. Free about 4 GB and run the command again."),
     (
         ("permission denied", "read-only file system"),
         "A file or folder cannot be written. Check who owns .venv and this folder, then run the command again.",

@@ -115,6 +115,7 @@ def sentences() -> dict[str, str]:
         "sendingLast": _("Sending your last decisions. Keep this page open."),
         "loading": _("Getting the next proposals"),
         "pictureFailed": _("The picture could not be loaded. Load the page again."),
+        "picture": _("Source picture"),
         "idle": _("Nothing to save yet"),
         "sending": _("Saving"),
         "saved": _("Saved"),

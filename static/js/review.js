@@ -9,6 +9,7 @@ const page = jsonScript("review");
 const sentences = jsonScript("sentences");
 const TEXTS = ["instruction", "instruction_zh", "description", "requirement"];
 const HELD = 8; // proposals in the page, the one in view among them
+const KEPT = 8; // pictures of earlier proposals that stay in memory
 const AGAIN = 2000; // milliseconds until the server is asked again for more
 
 const t = (name, values = {}) =>
@@ -23,6 +24,7 @@ let ready = null; // uid of the proposal whose picture is in view: no key decide
 let exhausted = false;
 let asking = false;
 let seq = 0;
+let lastNotices = "";
 
 const outbox = new Outbox({
   prefix: `editloop.review.${page.user_id}.${page.dataset}`,
@@ -64,11 +66,12 @@ async function more() {
 
 /** A decision that the server did not take: the proposal is somebody else's now, or has to stay as it is. */
 function refused({ event }) {
+  const before = waiting[0];
   const place = history.findIndex(({ key }) => key === event.key);
   if (place >= 0) history.splice(place, 1);
   const back = waiting.findIndex(({ uid }) => uid === event.assignment);
   if (event.kind === "undo" && back >= 0) waiting.splice(back, 1);
-  draw();
+  if (waiting[0] !== before || !before) draw();
 }
 
 // The proposal in view ------------------------------------------------------------------------------------------------
@@ -115,7 +118,7 @@ async function show(proposal) {
     return;
   }
   if (waiting[0] !== proposal) return; // somebody was quicker than the picture
-  picture.alt = proposal.task;
+  picture.alt = t("picture");
   picture.classList.toggle("pixel", picture.naturalWidth <= 128);
   $("stage").replaceChildren(picture);
   requestAnimationFrame(() => {
@@ -136,6 +139,7 @@ function decide(kind, data = {}) {
   history.push({ proposal, key });
   $("live").textContent = t(kind === "accept" ? "accepted" : "rejected");
   draw();
+  images.keepOnly([...waiting, ...history.slice(-KEPT).map((step) => step.proposal)]);
   images.loadAhead(waiting.slice(1));
 }
 
@@ -217,6 +221,7 @@ function onKey(event) {
   }
   if (event.ctrlKey) return;
   const onButton = event.target.closest?.("button, a");
+  if (onButton && event.key === "Enter" && event.repeat) event.preventDefault(); // it would press the button again
   const actions = { a: () => decide("accept"), e: change, r: () => decide("reject"), u: undo };
   const action = event.key === "Enter" && !onButton ? actions.a : actions[letter(event)];
   if (!action) return;
@@ -230,6 +235,15 @@ function drawStatus() {
   const { status, queue, refused: refusals, kept } = outbox;
   $("save").dataset.status = refusals.length && status === "saved" ? "refused" : status;
   $("save-text").textContent = t(status, { n: queue.length });
+  const shown = JSON.stringify([status, queue.length, kept, refusals]);
+  if (shown !== lastNotices) drawNotices(); // only when something changed: no button is replaced under the pointer
+  lastNotices = shown;
+  drawEnd();
+  if (!queue.length) more();
+}
+
+function drawNotices() {
+  const { status, queue, refused: refusals, kept } = outbox;
   const notices = [
     status === "signed-out" &&
       h("div", { class: "alert bad notice" }, h("p", {}, t(status, { n: queue.length })), again()),
@@ -237,8 +251,6 @@ function drawStatus() {
     ...refusals.map(refusal),
   ].filter(Boolean);
   $("notices").replaceChildren(...notices);
-  drawEnd();
-  if (!queue.length) more();
 }
 
 const again = () => h("a", { class: "button small", href: location.href }, t("signIn"));
@@ -255,8 +267,13 @@ function refusal({ name, error }) {
 
 document.addEventListener("keydown", onKey);
 window.addEventListener("online", () => outbox.wake());
-[["accept", () => decide("accept")], ["reject", () => decide("reject")], ["change", change], ["leave", leave],
-  ["undo", undo], ["screen-undo", undo]].forEach(([name, act]) => $(name).addEventListener("click", act));
+for (const [name, act] of Object.entries({ change, leave })) $(name).addEventListener("click", act);
+const buttons = { accept: () => decide("accept"), reject: () => decide("reject"), undo, "screen-undo": undo };
+for (const [name, act] of Object.entries(buttons))
+  $(name).addEventListener("click", () => {
+    act();
+    $("stage").focus(); // so that Enter means "accept" again, not this button
+  });
 receive(page);
 drawStatus();
 outbox.flush(); // decisions of an earlier visit

@@ -112,6 +112,14 @@ def test_a_state_of_another_model_is_refused(tmp_path: Path) -> None:
             load_state(tmp_path / "state", other, [])
 
 
+def test_a_training_does_not_go_on_from_one_with_other_settings(tmp_path: Path) -> None:
+    data = training_set(TINY.pairs)
+    train(TINY, tmp_path, until=1, data=data)
+    with pytest.raises(ValueError, match=r"other settings.*new folder"):
+        train(replace(TINY, seed=8), tmp_path, data=data)
+    assert not (tmp_path / FILE).exists()
+
+
 # Measures
 
 

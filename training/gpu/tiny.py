@@ -10,11 +10,17 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 QWEN_WORDS = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 END = "<|endoftext|>"
+
+
+def _diffusers() -> Any:
+    """The package without its types, which it does not have."""
+    return import_module("diffusers")
 
 
 def _bytes() -> list[str]:
@@ -69,9 +75,9 @@ def clip_text_encoder(words: int) -> Any:
 
 
 def _vae(channels: int, **settings: Any) -> Any:
-    from diffusers import AutoencoderKL
+    diffusers = _diffusers()
 
-    return AutoencoderKL(
+    return diffusers.AutoencoderKL(
         block_out_channels=(8, 16),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -84,11 +90,11 @@ def _vae(channels: int, **settings: Any) -> Any:
 
 def kontext() -> Any:
     """FLUX.1 Kontext: one block of each kind, latents at half size."""
-    from diffusers import FlowMatchEulerDiscreteScheduler, FluxKontextPipeline, FluxTransformer2DModel
+    diffusers = _diffusers()
     from transformers import T5Config, T5EncoderModel
 
     tokenizer, tokenizer_2 = clip_tokenizer(), t5_tokenizer()
-    transformer = FluxTransformer2DModel(
+    transformer = diffusers.FluxTransformer2DModel(
         in_channels=16,
         num_layers=1,
         num_single_layers=1,
@@ -100,8 +106,8 @@ def kontext() -> Any:
         axes_dims_rope=(4, 4, 8),
     )
     words = T5Config(vocab_size=len(tokenizer_2), d_model=16, d_kv=8, d_ff=16, num_layers=1, num_heads=2)
-    return FluxKontextPipeline(
-        scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
+    return diffusers.FluxKontextPipeline(
+        scheduler=diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=_vae(4, use_quant_conv=False, use_post_quant_conv=False, shift_factor=0.1, scaling_factor=0.4),
         text_encoder=clip_text_encoder(len(tokenizer)),
         tokenizer=tokenizer,
@@ -146,7 +152,7 @@ def _qwen_text_encoder(tokenizer: Any) -> Any:
 
 
 def _qwen(pipeline: str) -> Any:
-    import diffusers
+    diffusers = _diffusers()
     from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
     from training.gpu.diffusion.qwen import PictureProcessor
@@ -190,14 +196,10 @@ def qwen_edit_plus() -> Any:
 
 def instruct_pix2pix() -> Any:
     """InstructPix2Pix: a Stable Diffusion U-Net that takes the source's latents beside the noisy ones."""
-    from diffusers import (
-        EulerAncestralDiscreteScheduler,
-        StableDiffusionInstructPix2PixPipeline,
-        UNet2DConditionModel,
-    )
+    diffusers = _diffusers()
 
     tokenizer = clip_tokenizer()
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         block_out_channels=(8, 16),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
@@ -209,8 +211,10 @@ def instruct_pix2pix() -> Any:
         norm_num_groups=4,
         sample_size=16,
     )
-    return StableDiffusionInstructPix2PixPipeline(
-        scheduler=EulerAncestralDiscreteScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012),
+    return diffusers.StableDiffusionInstructPix2PixPipeline(
+        scheduler=diffusers.EulerAncestralDiscreteScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012
+        ),
         vae=_vae(4),
         text_encoder=clip_text_encoder(len(tokenizer)),
         tokenizer=tokenizer,

@@ -17,7 +17,6 @@ from django.conf import settings
 from django.db import connections
 from django.utils.translation import gettext as _
 
-from annotation import queries
 from annotation.imports import Progress, import_path
 from annotation.library import ensure_editor
 from annotation.models import Dataset, Editor, Study
@@ -102,35 +101,29 @@ def _dataset(slug: str, name: str, notice: str, build: Callable[[Path], Any], sa
 
 
 def _candidates(dataset: Dataset, editors: list[Editor], say: Say) -> None:
-    """Run generation now, a job a core: the studies need the images, and a worker may not be there yet."""
+    """Run generation now, on all cores: the studies need the images, and a worker may not be there yet."""
     if Study.objects.filter(dataset=dataset).exists():
         return
     say(_("Editing the photographs (about a minute) …"))
-    tasks = [task.slug for task, _count in queries.tasks_of(dataset)]
-    cores = min(len(tasks), os.cpu_count() or 1)
-    limit = -(-settings.DEMO_CASES // cores)
-    started = [
-        start_generation(dataset=dataset, editors=editors, seeds=1, by=None, tasks=tasks[core::cores], limit=limit)
-        for core in range(cores)
-    ]
+    job = start_generation(dataset=dataset, editors=editors, seeds=1, by=None, limit=settings.DEMO_CASES)
+    cores = os.cpu_count() or 1
     with ThreadPoolExecutor(cores) as threads:
-        states = list(threads.map(_run_here, started))
-    if failed := [job.message for job in states if job.state != State.SUCCEEDED]:
-        raise JobError("\n".join(failed))
-
-
-def _run_here(job: Job) -> Job:
-    """Do the job in this process, or wait for the worker that took it first."""
-    claimed = jobs.claim(uid=str(job.uid), worker="demo")
-    if claimed is not None:
-        supervise(claimed)
+        list(threads.map(_run_here, [job] * cores))
     job.refresh_from_db()
-    while job.is_active:
+    if job.state != State.SUCCEEDED:
+        raise JobError(job.message)
+
+
+def _run_here(job: Job) -> None:
+    """Do the job, or parts of it, in this process, and wait for the workers that took the rest."""
+    while mine := jobs.take(uid=str(job.uid), worker="demo"):
+        supervise(mine)
+    now = Job.objects.get(pk=job.pk)
+    while now.is_active:
         connections.close_all()
         time.sleep(0.5)
-        job.refresh_from_db()
+        now.refresh_from_db()
     connections.close_all()
-    return job
 
 
 def _studies(dataset: Dataset) -> None:

@@ -105,8 +105,8 @@ def memory_free() -> int:
 
 def _quiet() -> None:
     """The job's log is for people: no progress bars of single files."""
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
+    for package in ("diffusers", "transformers"):
+        import_module(f"{package}.utils.logging").disable_progress_bar()
 
 
 def _read(spec: Spec, settings: Settings, folder: Path, changed: Changed | None) -> Any:

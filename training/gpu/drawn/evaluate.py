@@ -22,8 +22,9 @@ from PIL import Image
 from drawnworld.edits import TASKS, Pair
 from drawnworld.score import true_score
 from training.gpu.drawn.pairs import HELD_OUT_CASES, HELD_OUT_SERIES, held_out_cases
+from training.gpu.drawn.card import card
 from training.gpu.drawn.sample import sample
-from training.gpu.drawn.weights import load_weights
+from training.gpu.drawn.weights import TRAINING, load_weights
 
 STEPS = (4, 8, 16)
 BATCH = 32
@@ -73,6 +74,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="a folder with weights")
     parser.add_argument("--cases", type=int, default=HELD_OUT_CASES)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--card", action="store_true", help="write README.md beside the weights")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     pipeline, digest = load_weights(arguments.model)
@@ -84,6 +86,9 @@ def main() -> None:
         report["steps"][steps] = measure(pipeline, cases, steps)
         report["steps"][steps]["cpu_seconds"] = round(time.process_time() - start, 1)
     print(json.dumps(report, indent=1))
+    if arguments.card:
+        training = json.loads((arguments.model / TRAINING).read_text(encoding="utf-8"))
+        (arguments.model / "README.md").write_text(card(training, report), encoding="utf-8")
 
 
 if __name__ == "__main__":

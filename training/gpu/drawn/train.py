@@ -8,8 +8,9 @@ step's number alone, so a run that was stopped goes on where it was, bit for bit
 from __future__ import annotations
 
 import argparse
+import json
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from training.gpu.drawn.assemble import is_zero_at_first, new_pipeline, trained_
 from training.gpu.drawn.autoencoder import fit_autoencoder
 from training.gpu.drawn.pairs import TRAIN_PAIRS, TrainingSet, to_tensor, training_set
 from training.gpu.drawn.state import load_state, save_state
-from training.gpu.drawn.weights import save_weights
+from training.gpu.drawn.weights import TRAINING, save_weights
 from training.gpu.drawn.words import TEXT_LENGTH
 
 FIT_IMAGES = 2000  # pictures whose patches fit the autoencoder
@@ -57,6 +58,7 @@ class Trainer:
         self.modules = trained_modules(self.pipeline)
         self.optimizers = make_optimizers(self.modules, recipe)
         self.data = data
+        self.cpu_seconds = 0.0  # of all steps so far, those before a stop among them
         self.clip_tokens = _tokens(self.pipeline.tokenizer, data.instructions)
         self.t5_tokens = _tokens(self.pipeline.tokenizer_2, data.instructions)
         places = self.pipeline._prepare_latent_image_ids(1, 8, 8, torch.device("cpu"), torch.float32)
@@ -136,27 +138,38 @@ def _tokens(tokenizer: Any, instructions: list[str]) -> Tensor:
     return tokens
 
 
+def _beginning(recipe: Recipe) -> str:
+    """All that a training's first part depends on: before its rates fall it may still become a longer or shorter one."""
+    return json.dumps({name: value for name, value in asdict(recipe).items() if name not in ("steps", "decay")})
+
+
 def train(recipe: Recipe, out: Path, *, until: int | None = None, data: TrainingSet | None = None) -> Trainer:
     """Train in the folder ``out``, going on from its state where it has one, to the end or to step ``until``.
 
-    Prints a line every 20 steps and saves the state every 100 and at the end; then writes the weights.
+    Prints a line every 20 steps and saves the state every 100 and at the end; then writes the weights. Raises ValueError
+    where the state is of another training.
     """
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, data or training_set(recipe.pairs))
-    state, done, before = out / "state.safetensors", 0, 0.0
+    state, done = out / "state.safetensors", 0
     if state.exists():
         notes = load_state(state, trainer.modules, trainer.optimizers)
-        done, before = int(notes["step"]), float(notes["cpu_seconds"])
-    start, losses = time.process_time(), []
+        if notes["recipe"] != _beginning(recipe):
+            raise ValueError(f"{state} is of a training with other settings: {notes['recipe']}. Name a new folder.")
+        done, trainer.cpu_seconds = int(notes["step"]), float(notes["cpu_seconds"])
+    start, losses = time.process_time() - trainer.cpu_seconds, []
     last = recipe.steps if until is None else min(until, recipe.steps)
     for number in range(done, last):
         losses.append(trainer.step(number))
-        seconds = before + time.process_time() - start
+        trainer.cpu_seconds = round(time.process_time() - start, 1)
         if (number + 1) % 20 == 0:
             loss = float(np.mean(losses[-20:]))
-            print(f"step {number + 1} of {recipe.steps}, loss {loss:.4f}, {seconds:.0f} CPU-seconds", flush=True)
+            print(
+                f"step {number + 1} of {recipe.steps}, loss {loss:.4f}, {trainer.cpu_seconds:.0f} CPU-seconds",
+                flush=True,
+            )
         if (number + 1) % 100 == 0 or number + 1 == last:
-            notes = {"step": str(number + 1), "cpu_seconds": f"{seconds:.1f}"}
+            notes = {"step": str(number + 1), "cpu_seconds": str(trainer.cpu_seconds), "recipe": _beginning(recipe)}
             save_state(state, trainer.modules, trainer.optimizers, notes)
     if last == recipe.steps:
         save_weights(trainer.pipeline, out)
@@ -170,7 +183,10 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="bits may differ between numbers of threads")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    train(BASES[arguments.base], arguments.out)
+    trainer = train(BASES[arguments.base], arguments.out)
+    how = {"base": arguments.base, "threads": arguments.threads, "torch": torch.__version__}
+    how |= {"cpu_seconds": trainer.cpu_seconds, "recipe": asdict(trainer.recipe)}
+    (arguments.out / TRAINING).write_text(json.dumps(how, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from training.gpu.drawn.assemble import new_pipeline, trained_modules
 
 FOLDER = Path(__file__).parent / "weights"
 FILE, HASHES, INDEX = "editor.safetensors", "SHA256SUMS", "model_index.json"
+TRAINING = "training.json"  # how the weights were made, for the card
 
 
 class WrongWeights(Exception):
