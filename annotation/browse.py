@@ -170,9 +170,8 @@ def cases_of(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Case]:
     """The cases that all filters leave, each with ``shown``, its first candidates, and ``made``, their number."""
     first = Candidate.objects.select_related("image", "editor").defer("settings").order_by("editor__slug", "seed", "pk")
     rows = dataset.cases.select_related("source", "task")
-    return narrowed(rows, CASES, values).annotate(made=_count_candidates()).prefetch_related(
-        Prefetch("candidates", first[:SHOWN], to_attr="shown")
-    )  # fmt: skip
+    found: QuerySet[Case] = narrowed(rows, CASES, values).annotate(made=_count_candidates())
+    return found.prefetch_related(Prefetch("candidates", first[:SHOWN], to_attr="shown"))
 
 
 # Candidates ---------------------------------------------------------------------------------------------------------

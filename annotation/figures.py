@@ -39,7 +39,7 @@ class Figures:
 
     @property
     def by_editor(self) -> dict[int, int]:
-        return {editor: count for editor, count in self.makers}
+        return dict(self.makers)
 
     @property
     def editors(self) -> int:

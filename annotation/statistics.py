@@ -139,7 +139,8 @@ class EditorLine:
 def _editor_table(figures: Figures, raw: dict[str, Any]) -> list[EditorLine]:
     made = figures.by_editor
     faults: dict[int, Counter[str]] = defaultdict(Counter)
-    kept, unmade = Counter[int](), defaultdict(Counter[str])
+    kept: Counter[int] = Counter()
+    unmade: dict[int, Counter[str]] = defaultdict(Counter)
     for editor, fault, decision, count in raw["faults"]:
         if decision:
             kept[editor] += count

@@ -203,9 +203,8 @@ def test_the_database_refuses_a_second_version_of_a_content_or_number(data: Data
     version = frozen(data)
     values = {"dataset": data, "manifest": "m", "cases": 1, "candidates": 1}
     for double in ({"number": 2, "content_hash": version.content_hash}, {"number": 1, "content_hash": "f"}):
-        with pytest.raises(IntegrityError):
-            with transaction.atomic():
-                DatasetVersion.objects.create(**values, **double)
+        with pytest.raises(IntegrityError), transaction.atomic():
+            DatasetVersion.objects.create(**values, **double)
 
 
 # The card -----------------------------------------------------------------------------------------------------------

@@ -60,7 +60,7 @@ def read(version: DatasetVersion) -> Iterator[Group]:
 
 def _groups(file: IO[bytes]) -> Iterator[Group]:
     with gzip.GzipFile(fileobj=file) as packed:
-        for line in io.BufferedReader(packed):  # type: ignore[type-var]
+        for line in io.BufferedReader(packed):
             value = json.loads(line)
             if "end" in value:
                 return

@@ -94,7 +94,7 @@ def test_what_is_sent(service: Service, data: Dataset) -> None:
         assert image.size == (24, 16)
 
 
-def test_it_runs_as_a_process_and_leaves_no_key_behind(
+def test_the_key_is_in_no_file_of_the_job_and_no_log(
     service: Service, data: Dataset, alice: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     job = start(data, endpoint(service.address), by=alice)
@@ -143,7 +143,6 @@ def test_stopped_and_resumed_asks_for_the_rest_alone(
     service: Service, data: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = start(data, endpoint(service.address, concurrency=1))
-    seen = []
 
     def check(self: JobRun) -> None:
         if len(service.asked) >= 3:
@@ -202,7 +201,7 @@ def test_what_would_fail_again_ends_the_job(service: Service, data: Dataset, tro
 def test_failures_in_a_row_end_the_job(service: Service, data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(propose, "IN_A_ROW", 3)
     service.usual = lambda asked: chat("Nonsense.")
-    with pytest.raises(JobError, match="last 3 requests were all in vain.*no JSON: Nonsense"):
+    with pytest.raises(JobError, match=r"last 3 requests were all in vain.*no JSON: Nonsense"):
         run(start(data, endpoint(service.address, concurrency=1)))
     assert len(service.asked) == 3
 

@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page
 
+from annotation.library import load_tasks
 from annotation.models import Candidate, Case
 from tests import make
 from webapp.accounts.models import User
@@ -19,6 +20,7 @@ WAIT = 10_000
 
 @pytest.fixture
 def case(transactional_db: None, tmp_path: Path) -> Case:
+    load_tasks()  # a test with real transactions before this one has emptied all tables
     return make.dataset(tmp_path, cases=1, editors=3).cases.get()
 
 

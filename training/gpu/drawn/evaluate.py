@@ -21,8 +21,8 @@ from PIL import Image
 
 from drawnworld.edits import TASKS, Pair
 from drawnworld.score import true_score
-from training.gpu.drawn.pairs import HELD_OUT_CASES, HELD_OUT_SERIES, held_out_cases
 from training.gpu.drawn.card import card
+from training.gpu.drawn.pairs import HELD_OUT_CASES, HELD_OUT_SERIES, held_out_cases
 from training.gpu.drawn.sample import sample
 from training.gpu.drawn.weights import TRAINING, load_weights
 
