@@ -20,6 +20,8 @@ from tests import make
 from tests.conftest import png
 from tests.scripted import with_events
 from training import generation, grid
+from webapp.endpoints.models import Endpoint
+from webapp.endpoints.services import save_endpoint
 from webapp.jobs import kinds, services, supervisor
 from webapp.jobs.folder import read_events
 from webapp.jobs.models import Job, State
@@ -257,6 +259,19 @@ def test_a_file_elsewhere_makes_none(handed_in: Any, tmp_path: Path) -> None:
     for file in (secret, f"../../{secret.name}", "outputs/link.png", "outputs/missing.png", "outputs", ""):
         assert keep(file) is None, file
     assert not Candidate.objects.exists()
+
+
+def test_keys_of_endpoints_go_to_the_process_and_into_no_file(db: None, tmp_path: Path) -> None:
+    endpoint = Endpoint(slug="shop", name="Shop", kind="images", base_url="https://example.org/v1", model="m")
+    save_endpoint(endpoint=endpoint, key="sk-very-secret")
+    editor = ensure_editor(slug="http", name="HTTP", module="openai_images", settings={"endpoint": "shop"})
+    data = photographs(tmp_path / "in", ("relight",))
+    job = generation.start_generation(dataset=data, editors=[editor], seeds=1, by=None)
+    assert "sk-very-secret" in generation.KIND.environment(job)["EDITLOOP_ENDPOINTS"]
+    planned(job)
+    assert all(b"sk-very-secret" not in path.read_bytes() for path in job.folder.rglob("*") if path.is_file())
+    classic = generation.start_generation(dataset=data, editors=classical("careful"), seeds=1, by=None)
+    assert generation.KIND.environment(classic) == {}
 
 
 # Refusals ------------------------------------------------------------------------------------------------------------

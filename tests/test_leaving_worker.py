@@ -11,7 +11,7 @@ from webapp.jobs.models import Job
 def test_it_passes_the_message_on(db: None, alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     job = services.start(kind="import", title="t", config={}, by=alice)
     sent: list[Job] = []
-    monkeypatch.setattr(services, "enqueue", sent.append)
+    monkeypatch.setattr(services, "_send", sent.append)
     supervisor.stopping.set()
     try:
         tasks.run_job.run(str(job.uid))

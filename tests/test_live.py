@@ -179,7 +179,7 @@ for name, role in (("alice", "admin"), ("carol", "annotator")):
     client = Client()
     client.force_login(user)
     answer[name] = client.cookies["sessionid"].value
-answer["job"] = str(services.start(kind="generate", title="t", config={}, by=None).uid)
+answer["job"] = str(services.start(kind="generate", title="t", config={"dataset": None}, by=None).uid)
 """
 
 

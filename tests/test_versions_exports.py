@@ -178,7 +178,12 @@ def test_it_works_as_parquet(data: Dataset, version: DatasetVersion, tmp_path: P
 
 def loaded(folder: Path, scratch: Path) -> dict[str, list[dict[str, Any]]]:
     """What Hugging Face's library reads, in a process of its own, off line."""
-    own = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(scratch), "HF_DATASETS_CACHE": str(scratch)}
+    own = {
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_OFFLINE": "1",
+        "HF_HOME": str(scratch),
+        "HF_DATASETS_CACHE": str(scratch),
+    }
     command = [sys.executable, "-c", LOAD, str(folder)]
     done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, cwd=scratch.parent)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -20,6 +20,7 @@ from annotation.library import settings_hash
 from annotation.models import Candidate, Dataset, Editor, Fault, Unmade, UnmadeReason
 from training import grid
 from webapp.accounts.models import User
+from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError
 from webapp.jobs.kinds import GPU, JobKind
@@ -163,12 +164,19 @@ def command(folder: Path) -> list[str]:
     return [settings.GPU_PYTHON or sys.executable, "-m", "training.gpu.run", str(folder)]
 
 
+def _environment(job: Job) -> dict[str, str]:
+    """Addresses and keys of the endpoints that the job's editors name."""
+    named = (editor.settings.get("endpoint") for editor in grid.editors_of(job.config))
+    return environment_for(slug for slug in named if isinstance(slug, str))
+
+
 KIND = JobKind(
     name="generate",
     label=gettext_lazy("Candidate generation"),
     queue=GPU,
     command=command,
     parts=grid.parts,
+    environment=_environment,
     prepare=_prepare,
     on_events=_on_events,
     links=_links,

@@ -13,7 +13,11 @@ from webapp.endpoints.models import Endpoint
 
 class ProposeForm(forms.Form):
     endpoint = forms.ModelChoiceField(label=_("Endpoint"), queryset=Endpoint.objects.none(), empty_label=None)
-    tasks = forms.MultipleChoiceField(label=_("Tasks"), widget=forms.SelectMultiple(attrs={"size": 10}))
+    tasks = forms.MultipleChoiceField(
+        label=_("Tasks"),
+        widget=forms.SelectMultiple(attrs={"size": 10}),
+        help_text=_("Hold Ctrl to choose several. HP-Edit's eight are chosen."),
+    )
     count = forms.IntegerField(
         label=_("Instructions for each picture and task"), min_value=1, max_value=MOST_EACH, initial=1
     )

@@ -141,7 +141,7 @@ def test_there_must_be_a_seed_for_each_case(good: DrawnEditor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "word"),
+    ("wanted", "word"),
     [
         ({"base": "perfect"}, "good, rough"),
         ({"base": ["good"]}, "good, rough"),
@@ -161,9 +161,9 @@ def test_there_must_be_a_seed_for_each_case(good: DrawnEditor) -> None:
         ({"lora": {"file": "/nowhere/a.safetensors"}}, "does not exist"),
     ],
 )
-def test_wrong_settings_are_refused_in_words(settings: dict[str, Any], word: str) -> None:
+def test_wrong_settings_are_refused_in_words(wanted: dict[str, Any], word: str) -> None:
     with pytest.raises(EditorError, match=word):
-        load_editor("drawn", settings)
+        load_editor("drawn", wanted)
 
 
 def test_listing_editors_loads_no_torch() -> None:

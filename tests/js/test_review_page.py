@@ -185,14 +185,15 @@ def test_a_key_that_is_held_down_decides_once(reviewer: Reviewer) -> None:
 
 def test_nothing_is_decided_before_the_picture_is_seen(reviewer: Reviewer) -> None:
     held: list[Route] = []
-    reviewer.page.route("**/images/*.webp", held.append)
+    seen: list[bool] = []
+    reviewer.page.route("**/images/*.webp", lambda route: route.continue_() if seen else held.append(route))
     reviewer.page.goto(reviewer.url)
     reviewer.page.wait_for_function("document.getElementById('instruction').textContent !== ''")
     for key in ("Enter", "a", "r", "e"):
         reviewer.page.keyboard.press(key)
     assert reviewer.text("#left") == f"{ALL} waiting"
     assert reviewer.page.is_hidden("#edit")
-    reviewer.page.unroute("**/images/*.webp")
+    seen.append(True)
     for route in held:
         route.continue_()
     reviewer.press("Enter")

@@ -26,10 +26,10 @@ from nothing by this repository and knows nothing else. docs/cpu-editor.md tells
 | data | {recipe["pairs"]:,} pairs of the drawn world, series {TRAIN_SERIES}, {WRONG_SHARE:.0%} with a wrong target |
 | training | {recipe["steps"]:,} steps of {recipe["batch"]} pairs, seed {recipe["seed"]} |
 | cost | {float(training["cpu_seconds"]):,.0f} CPU-seconds, {training["threads"]} thread(s), torch {training["torch"]} |
-| held out | series {report["series"]}, {report["cases"]} cases, one image a case, noise seed = number of the case |
+| held out | series {report["series"]}, {report["cases"]} cases, {report["draws"]} images each; noise seed of draw d of case n: 1000 d + n |
 | licence | Apache-2.0, as the repository |
 
-True score of the drawn world, 0 to 5, higher is better. It favours blurred, average pictures, so read it with the
+The measure is the true score of the drawn world, 0 to 5. It favours blurred, average pictures, so read it with the
 sharpness (1: as sharp as the exact targets). The reward is the mean of sigmoid(2 s - 5).
 
 {figures(report)}"""

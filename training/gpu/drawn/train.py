@@ -139,15 +139,15 @@ def _tokens(tokenizer: Any, instructions: list[str]) -> Tensor:
 
 
 def _beginning(recipe: Recipe) -> str:
-    """All that a training's first part depends on: before its rates fall it may still become a longer or shorter one."""
+    """All that a training's first part depends on: until its rates fall, its length may still be chosen."""
     return json.dumps({name: value for name, value in asdict(recipe).items() if name not in ("steps", "decay")})
 
 
 def train(recipe: Recipe, out: Path, *, until: int | None = None, data: TrainingSet | None = None) -> Trainer:
     """Train in the folder ``out``, going on from its state where it has one, to the end or to step ``until``.
 
-    Prints a line every 20 steps and saves the state every 100 and at the end; then writes the weights. Raises ValueError
-    where the state is of another training.
+    Prints a line every 20 steps and saves the state every 100 and at the end; then writes the weights.
+    Raises ValueError where the state is of another training.
     """
     out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(recipe, data or training_set(recipe.pairs))
