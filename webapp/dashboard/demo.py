@@ -81,6 +81,14 @@ def make_demo(say: Say) -> None:
         )
         for variant in VARIANTS
     ]
+    for base in ("rough", "good"):
+        ensure_editor(
+            slug=f"drawn-{base}",
+            name=_("CPU editor: %(base)s") % {"base": base},
+            module="drawn",
+            settings={"base": base},
+            notice=_("A small flow-matching model that knows the drawn world alone."),
+        )
     _candidates(photos, editors, say)
     _studies(photos)
 
