@@ -33,6 +33,13 @@ from webapp.jobs.folder import JobError, JobStopped
 NOTICE = "Demo data. Classical edits."
 ALL = Options(usable=False)
 LAYOUTS = ("folder", "parquet", "huggingface")
+FOLDER = """
+import json, sys
+import datasets
+found = datasets.load_dataset("imagefolder", data_dir=sys.argv[1])["train"]
+def size(image): return None if image is None else [list(image.size), list(image.convert("RGB").getpixel((1, 2)))]
+print(json.dumps([{**row, **{name: size(row[name]) for name in ("image", "source", "mask")}} for row in found]))
+"""
 LOAD = """
 import io, json, sys
 import datasets
@@ -83,11 +90,6 @@ def unpacked(path: Path, folder: Path) -> Path:
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def of_case(row: dict[str, Any]) -> dict[str, Any]:
-    """What every layout must say of a case, from the database."""
-    return row
 
 
 def expected_cases(data: Dataset) -> list[dict[str, Any]]:
@@ -176,19 +178,19 @@ def test_it_works_as_parquet(data: Dataset, version: DatasetVersion, tmp_path: P
     assert candidates == expected_candidates(data, usable)
 
 
-def loaded(folder: Path, scratch: Path) -> dict[str, list[dict[str, Any]]]:
+def loaded(folder: Path, scratch: Path, program: str = LOAD) -> Any:
     """What Hugging Face's library reads, in a process of its own, off line."""
+    pytest.importorskip("datasets", reason="the Hugging Face library is a development tool")
     own = {
         "HF_HUB_OFFLINE": "1",
         "HF_DATASETS_OFFLINE": "1",
         "HF_HOME": str(scratch),
         "HF_DATASETS_CACHE": str(scratch),
     }
-    command = [sys.executable, "-c", LOAD, str(folder)]
+    command = [sys.executable, "-c", program, str(folder)]
     done = subprocess.run(command, env={**os.environ, **own}, capture_output=True, text=True, cwd=scratch.parent)
     assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
-    return found
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def look_of(sha256: str) -> Any:
@@ -197,7 +199,6 @@ def look_of(sha256: str) -> Any:
 
 
 def test_load_dataset_loads_the_hugging_face_layout(data: Dataset, version: DatasetVersion, tmp_path: Path) -> None:
-    pytest.importorskip("datasets", reason="the Hugging Face library is a development tool")
     folder = unpacked(exported(version, "huggingface", ALL), tmp_path / "out")
     found = loaded(folder, tmp_path / "hf")
     assert {split: len(rows) for split, rows in found.items()} == {"train": 3, "test": 1, "bench": 1}
@@ -214,6 +215,15 @@ def test_load_dataset_loads_the_hugging_face_layout(data: Dataset, version: Data
         one["settings"] = json.loads(one["settings"])
     assert candidates == expected_candidates(data, usable=False)
     assert [row["split"] for row in found["test"]] == ["test"]
+
+
+def test_load_dataset_loads_the_folder_too(data: Dataset, version: DatasetVersion, tmp_path: Path) -> None:
+    rows = loaded(unpacked(exported(version, "folder", ALL), tmp_path / "out"), tmp_path / "hf", FOLDER)
+    assert [row["sha256"] for row in rows] == [row["sha256"] for row in expected_candidates(data, usable=False)]
+    for row in rows:
+        assert row["image"] == look_of(row["sha256"])
+        assert row["source"] == look_of(row["source_sha256"])
+        assert row["mask"] == (look_of(row["mask_sha256"]) if row["mask_sha256"] else None)
 
 
 def test_copies_for_viewing_instead_of_originals(version: DatasetVersion, tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def _pictures_of(row: Exported) -> Iterable[Picture]:
 
 
 def _of_case(row: Exported) -> Values:
-    mask = row.mask.name if row.mask else ""
+    mask = row.mask.name if row.mask else None
     return {"source_file_name": row.source.name, "mask_file_name": mask, **case_columns(row.case, _plain)}
 
 
@@ -180,8 +180,8 @@ LAYOUTS = {
     "folder": Layout(
         write_folder,
         "`metadata.jsonl` has a line for each candidate, with everything about it and its case; `file_name`, "
-        "`source_file_name` and `mask_file_name` are paths under this folder. `cases.jsonl` has a line for each case, "
-        "also for those without candidates. Each image is there once, under the SHA-256 of its original.",
+        "`source_file_name` and `mask_file_name` (null: none) are paths under this folder. `cases.jsonl` has a line "
+        "for each case, also for those without candidates. Each image is there once, by the SHA-256 of its original.",
     ),
     "parquet": Layout(
         write_parquet,

@@ -96,7 +96,7 @@ def version(request: HttpRequest, uid: UUID) -> HttpResponse:
     context = {
         "version": found,
         "dataset": found.dataset,
-        "card": markdown.render(card(found)),
+        "card": markdown.render(card(found)).replace("<table>", '<table class="table tight">'),
         "changes": found.facts["changes"],
         "form": ExportForm(),
         "exports": exports.order_by("-pk")[:EXPORTS],

@@ -288,9 +288,10 @@ def test_through_a_worker(
 
     load_tasks()
     settings.PRIVATE_ENDPOINTS = True
-    if connection.vendor != "sqlite":
-        pytest.skip("the process finds the test database by a path")
-    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{connection.settings_dict['NAME']}")
+    here = connection.settings_dict
+    login = f"{here['USER']}:{here['PASSWORD']}@{here['HOST']}:{here['PORT']}"
+    address = f"sqlite:///{here['NAME']}" if connection.vendor == "sqlite" else f"postgresql://{login}/{here['NAME']}"
+    monkeypatch.setenv("DATABASE_URL", address)
     monkeypatch.setenv("EDITLOOP_PRIVATE_ENDPOINTS", "1")
     monkeypatch.setenv("EDITLOOP_SECRET_KEY", settings.SECRET_KEY)
     monkeypatch.setenv("EDITLOOP_VAR", str(tmp_path))

@@ -29,7 +29,7 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts" / "setup.py", tmp_path / "scripts")
     (tmp_path / "requirements").mkdir()
-    for name in ("web", "demo", "dev"):
+    for name in ("web", "demo", "gpu", "dev"):
         (tmp_path / "requirements" / f"{name}.txt").write_text("# nothing\n")
     return tmp_path
 

@@ -3,7 +3,7 @@
 import { Compare } from "../work/compare.js";
 import { $, jsonScript } from "../work/dom.js";
 import { Images } from "../work/images.js";
-import { actionOf, helpFor } from "../work/keymap.js";
+import { actionOf } from "../work/keymap.js";
 import { t } from "../work/text.js";
 
 const LETTERS = ["A", "B"];
@@ -16,7 +16,6 @@ class ComparePage {
     this.compare = new Compare($("stage"), { onUse: () => {}, say: (text) => this.say(text) });
     this.shown = value.shown;
     this.selects = [$("first"), $("second")];
-    $("keys").append(helpFor("pairwise")[1]);
     for (const select of this.selects) select.addEventListener("change", () => this.#chosen());
     document.addEventListener("keydown", (event) => this.#keyDown(event));
     document.addEventListener("keyup", () => this.#letGo());

@@ -26,7 +26,8 @@ from nothing by this repository and knows nothing else. docs/cpu-editor.md tells
 | data | {recipe["pairs"]:,} pairs of the drawn world, series {TRAIN_SERIES}, {WRONG_SHARE:.0%} with a wrong target |
 | training | {recipe["steps"]:,} steps of {recipe["batch"]} pairs, seed {recipe["seed"]} |
 | cost | {float(training["cpu_seconds"]):,.0f} CPU-seconds, {training["threads"]} thread(s), torch {training["torch"]} |
-| held out | series {report["series"]}, {report["cases"]} cases, {report["draws"]} images each; noise seed of draw d of case n: 1000 d + n |
+| held out | {report["cases"]} cases of series {report["series"]}, {report["draws"]} images each |
+| noise seed | 1000 d + n for draw d of case n |
 | licence | Apache-2.0, as the repository |
 
 The measure is the true score of the drawn world, 0 to 5. It favours blurred, average pictures, so read it with the

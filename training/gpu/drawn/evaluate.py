@@ -31,8 +31,9 @@ BATCH = 32
 
 
 def measure(pipeline: Any, cases: Sequence[Pair], steps: int, draws: int = 1) -> dict[str, Any]:
-    """``draws`` edits a case; draw d of case n has the noise seed 1000 d + n. Mean true score of the drawn world (0..5), the same by task, the mean
-    reward sigmoid(2 s - 5), the share of scores below 1, and edge sharpness (1: as sharp as the exact targets)."""
+    """``draws`` edits a case; draw d of case n has the noise seed 1000 d + n. Gives the mean true score of the drawn
+    world (0..5), the same by task, the mean reward sigmoid(2 s - 5), the share of scores below 1, and edge sharpness
+    (1: as sharp as the exact targets)."""
     edited: list[NDArray[np.uint8]] = []
     places = [(draw, start) for draw in range(draws) for start in range(0, len(cases), BATCH)]
     for draw, start in places:
