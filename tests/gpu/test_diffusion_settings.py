@@ -13,8 +13,9 @@ import pytest
 
 from tests.gpu.tiny_models import EACH, EDITORS, load, model
 from training.gpu.diffusion import presets, weights
-from training.gpu.diffusion.settings import COMMON, Settings, Spec, check, needs, parse, plan
-from training.gpu.editors import FOLDER, EditorError, editor_names
+from training.gpu.diffusion.needs import needs
+from training.gpu.diffusion.settings import COMMON, Settings, Spec, check, parse, plan
+from training.gpu.editors import FOLDER, EditorError, check_settings, editor_names
 from training.memory import FAMILIES, GB, estimate
 
 
@@ -258,3 +259,39 @@ def test_the_pages_defaults_are_the_editors() -> None:
     rows = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE))
     assert rows["steps"] == ", ".join(str(spec(name).own["steps"]) for name in EDITORS)
     assert [spec(name).own["size"] for name in EDITORS] == [1024, 1024, 1024, 512]
+
+
+def test_what_a_folder_holds_counts_and_not_the_published_sizes() -> None:
+    tiny = {"model": str(model("flux_kontext")), "preset": "cpu"}
+    needed, published = needs("flux_kontext", tiny, None), needs("flux_kontext", {"preset": "cpu"}, None)
+    assert needed is not None
+    assert published is not None
+    assert needed.parts["weights"] == 4 * sum(weights.parameters(model("flux_kontext")).values())
+    assert needed.parts["weights"] < published.parts["weights"] / 1000
+
+
+def test_settings_are_checked_without_a_model() -> None:
+    """Whatever the machine: the module of every editor can say it."""
+    check_settings("flux_kontext", {"preset": "24gb", "offload": "group", "lora": {"file": "a.safetensors"}})
+    for name, settings, words in (
+        ("flux_kontext", {"step": 1}, "has no setting step"),
+        ("qwen_image_edit", {"steps": 0}, "whole number"),
+        ("qwen_image_edit_plus", {"offload": "model", "device": "cpu"}, "the device is cpu"),
+        ("instruct_pix2pix", {"lora": {"file": "a.bin"}}, "safetensors"),
+        ("drawn", {"base": "best"}, "must be one of good, rough"),
+        ("drawn", {"steps": 51}, "from 1 to 50"),
+        ("drawn", {"model": 3}, "must be a folder"),
+        ("folder", {}, "must name a folder"),
+        ("folder", {"folder": "a", "pattern": "{seed}.png"}, "must name a file"),
+        ("openai_images", {}, "Name the endpoint"),
+        ("openai_images", {"endpoint": "a", "size": "big"}, "must be source"),
+        ("classical", {"variant": "perfect"}, "one of careful"),
+    ):
+        with pytest.raises(EditorError, match=words):
+            check_settings(name, settings)
+
+
+def test_every_editor_can_check_its_settings() -> None:
+    for name in editor_names():
+        with pytest.raises(EditorError):
+            check_settings(name, {"no such setting": 1})

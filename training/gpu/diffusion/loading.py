@@ -12,11 +12,12 @@ from typing import Any
 import diffusers
 import torch
 import transformers
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from training.gpu.diffusion import lora, weights
 from training.gpu.diffusion.settings import Settings, Spec, parse, plan
 from training.gpu.editors import EditorError
+from training.gpu.tensors import lora_rank
 from training.memory import Estimate, estimate, fits, fits_host
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -42,7 +43,7 @@ def load(spec: Spec, settings: Mapping[str, Any], changed: Changed | None = None
     full = parse(spec, settings, gpu_memory(settings))
     device = _device(full)
     found = weights.find(spec, full)
-    rank = _rank(full)
+    rank = lora_rank(Path(full.lora.file)) if full.lora else 0
     needed = estimate(plan(spec, full, family=weights.family(spec, found.folder), rank=rank))
     check_memory(needed, device, spread=full.device_map != "none")
     _quiet()
@@ -69,17 +70,6 @@ def _device(settings: Settings) -> torch.device:
     if settings.device != "cpu" and not torch.cuda.is_available():
         raise EditorError(f'The device {settings.device!r} is not here: this machine has no GPU. Use the preset "cpu".')
     return torch.device(settings.device)
-
-
-def _rank(settings: Settings) -> int:
-    """Of the LoRA file, by the smaller side of its first matrix: enough to tell its memory."""
-    if settings.lora is None or not Path(settings.lora.file).is_file():
-        return 0
-    try:
-        with safe_open(settings.lora.file, framework="pt") as file:
-            return max((min(file.get_slice(key).get_shape() or [0]) for key in file.keys()), default=0)  # noqa: SIM118
-    except (SafetensorError, OSError):
-        return 0  # said in full when it is loaded
 
 
 def check_memory(needed: Estimate, device: torch.device, *, spread: bool = False) -> None:

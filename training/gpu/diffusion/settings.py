@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from typing import Any
 
 from training.gpu.diffusion import presets
-from training.gpu.editors import EditorError, check_editor_name
-from training.memory import BYTES, FAMILIES, OFFLOADS, Estimate, Family, Plan, estimate
+from training.gpu.editors import EditorError
+from training.memory import BYTES, FAMILIES, OFFLOADS, Family, Plan
 
 DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]{1,2})?")
 MAX_PIXELS = 4096
@@ -171,6 +170,7 @@ def check(spec: Spec, settings: Mapping[str, Any]) -> None:
         if not CHECKS[name].test(value) and not (name == "lora" and value is None):
             raise EditorError(f"The setting {name} of {spec.name} must be {CHECKS[name].words}; it is {value!r:.100}.")
     _lora(settings.get("lora"))
+    _agree({"device": "cuda", "device_map": "none", "offload": "none", **settings})
 
 
 def _lora(value: Mapping[str, Any] | None) -> Lora | None:
@@ -193,17 +193,6 @@ def _agree(values: Mapping[str, Any]) -> None:
         raise EditorError("device_map 'balanced' spreads a model over several GPUs; the device is cpu.")
     if values["device_map"] != "none" and values["offload"] != "none":
         raise EditorError("device_map 'balanced' and offload exclude each other: choose one.")
-
-
-def needs(module: str, settings: Mapping[str, Any], gpu_memory: int | None, rank: int = 32) -> Estimate | None:
-    """The memory that an editor of that module will need on a machine with such a GPU, by the published sizes.
-
-    None for an editor without a model of those families. ``rank`` is taken for a LoRA. Raises EditorError as ``parse``.
-    """
-    spec = getattr(import_module(f"training.gpu.editors.{check_editor_name(module)}"), "SPEC", None)
-    if not isinstance(spec, Spec):
-        return None
-    return estimate(plan(spec, parse(spec, settings, gpu_memory), rank=rank))
 
 
 def plan(spec: Spec, settings: Settings, *, family: Family | None = None, rank: int = 0) -> Plan:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from math import prod
 from pathlib import Path
 from typing import Any
 
+from training.gpu import tensors
 from training.gpu.diffusion.settings import Settings, Spec
 from training.gpu.editors import EditorError
 from training.memory import Family
@@ -23,7 +22,6 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 LIBRARIES = ("diffusers", "transformers")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # of Stable Diffusion and Flux; not loaded
 WHOLE, BLOCK, BLOCKS = 64 * 1024**2, 64 * 1024, 256
-MOST_HEADER = 100 * 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +117,10 @@ def parameters(folder: Path) -> dict[str, int]:
     return found
 
 
-def _header(file: Path) -> dict[str, Any]:
-    with file.open("rb") as opened:
-        length = struct.unpack("<Q", opened.read(8))[0]
-        if length > MOST_HEADER:
-            raise ValueError("its header is too long")
-        value = json.loads(opened.read(length))
-    if not isinstance(value, dict):
-        raise ValueError("its header is no object")
-    return value
-
-
 def _count(file: Path) -> int:
     try:
-        header = _header(file)
-        return sum(prod(tensor["shape"]) for name, tensor in header.items() if name != "__metadata__")
-    except (OSError, ValueError, KeyError, TypeError, struct.error) as error:
+        return sum(tensor.count for tensor in tensors.read_header(file).tensors.values())
+    except tensors.WrongTensors as error:
         raise EditorError(f"{file.parent.name}/{file.name} is not a readable safetensors file: {error}.") from None
 
 

@@ -1,7 +1,8 @@
 """Editors: what makes a candidate image of a case. One file of this folder is one editor; copy one to add another.
 
-An editor's module has a function ``load(settings) -> Editor``. Loading may take long (weights); ``edit`` is then called
-many times. docs/adding-an-editor.md is the checklist.
+An editor's module has a function ``check(settings)``, which is quick and loads nothing, and a function
+``load(settings) -> Editor``, which may take long (weights); ``edit`` is then called many times.
+docs/adding-an-editor.md is the checklist.
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ def check_editor_name(name: object) -> str:
     if not isinstance(name, str) or name not in editor_names():
         raise EditorError(f"There is no editor {name!r}. The editors here are: {', '.join(editor_names())}.")
     return name
+
+
+def check_settings(name: object, settings: Mapping[str, Any]) -> None:
+    """Refuse settings that are wrong on any machine; nothing is loaded. Raises EditorError."""
+    import_module(f"{__name__}.{check_editor_name(name)}").check(settings)
 
 
 def load_editor(name: object, settings: Mapping[str, Any]) -> Editor:

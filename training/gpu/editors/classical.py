@@ -55,11 +55,15 @@ class ClassicalEditor:
         return EditedImage(to_image(edited), seed, None, {"variant": self.name}, time.perf_counter() - start)
 
 
-def load(settings: Mapping[str, Any]) -> ClassicalEditor:
-    """``settings``: {"variant": one of VARIANTS, default "careful"}."""
+def check(settings: Mapping[str, Any]) -> None:
     variant = settings.get("variant", "careful")
     if set(settings) - {"variant"} or not isinstance(variant, str) or variant not in VARIANTS:
         raise EditorError(
             f"The classical editor's only setting is variant, one of {', '.join(VARIANTS)}; got {settings}."
         )
-    return ClassicalEditor(variant)
+
+
+def load(settings: Mapping[str, Any]) -> ClassicalEditor:
+    """``settings``: {"variant": one of VARIANTS, default "careful"}. Raises EditorError."""
+    check(settings)
+    return ClassicalEditor(settings.get("variant", "careful"))

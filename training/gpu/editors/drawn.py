@@ -76,8 +76,8 @@ def check_case(case: EditCase) -> None:
         raise CannotEdit(f"The instruction has {count} words; the CPU editor reads {MOST_WORDS} at most.")
 
 
-def load(settings: Mapping[str, Any]) -> DrawnEditor:
-    """Raises EditorError for unknown settings, a base or a folder that does not exist, or weights that were changed."""
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises EditorError for settings that do not exist, and values that are not allowed."""
     if unknown := set(settings) - {"base", "model", "lora", *NUMBERS}:
         raise EditorError(
             f"Unknown settings of the CPU editor: {', '.join(sorted(unknown))}. "
@@ -88,7 +88,18 @@ def load(settings: Mapping[str, Any]) -> DrawnEditor:
     base, model = settings.get("base", "good"), settings.get("model")
     if base not in BASES:
         raise EditorError(f"The CPU editor's base must be one of {', '.join(BASES)}, not {base!r}.")
-    if model is not None and not (isinstance(model, str) and Path(model).is_dir()):
+    if model is not None and not isinstance(model, str):
+        raise EditorError(f"The CPU editor's model must be a folder that exists, not {model!r}.")
+    for name in NUMBERS:
+        _number(settings, name)
+    _lora(settings.get("lora"))
+
+
+def load(settings: Mapping[str, Any]) -> DrawnEditor:
+    """Raises EditorError as ``check``, and for a folder that is not there or weights that were changed."""
+    check(settings)
+    base, model = settings.get("base", "good"), settings.get("model")
+    if model and not Path(model).is_dir():
         raise EditorError(f"The CPU editor's model must be a folder that exists, not {model!r}.")
     steps, batch = (_number(settings, name) for name in NUMBERS)
     lora = _lora(settings.get("lora"))

@@ -7,9 +7,11 @@ The pipeline would resize every source to one of its own sizes near 1024², and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from training.gpu.diffusion.settings import Spec
+from training.gpu.diffusion.settings import check as check_spec
 from training.gpu.editors import EditCase, Editor
 
 SPEC = Spec(
@@ -19,6 +21,7 @@ SPEC = Spec(
     model="black-forest-labs/FLUX.1-Kontext-dev",
     own={"size": 1024, "steps": 28, "guidance": 2.5, "true_cfg": 1.0, "negative_prompt": "", "words": 512},
 )
+check = partial(check_spec, SPEC)
 
 
 def load(settings: Mapping[str, Any]) -> Editor:

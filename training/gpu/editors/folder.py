@@ -70,17 +70,23 @@ def same_aspect(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[0] * other[1] / (one[1] * other[0]) - 1) <= SAME_ASPECT
 
 
-def load(settings: Mapping[str, Any]) -> FolderEditor:
-    """``settings``: {"folder": name beneath the incoming folder, "pattern": default "{key}_{seed}.png"}."""
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises EditorError; whether the folder is there, the machine that reads it will know."""
     if unknown := sorted(set(settings) - {"folder", "pattern"}):
         raise EditorError(f"folder has no setting {', '.join(unknown)}. Its settings are: folder, pattern.")
+    if not isinstance(settings.get("folder"), str) or not settings["folder"]:
+        raise EditorError("The setting folder must name a folder beneath the incoming folder.")
+    _pattern(settings.get("pattern", PATTERN))
+
+
+def load(settings: Mapping[str, Any]) -> FolderEditor:
+    """``settings``: {"folder": name beneath the incoming folder, "pattern": default "{key}_{seed}.png"}."""
+    check(settings)
     incoming = Path(os.environ.get("EDITLOOP_INCOMING") or INCOMING).resolve()
-    return FolderEditor(incoming, _folder(incoming, settings.get("folder")), _pattern(settings.get("pattern", PATTERN)))
+    return FolderEditor(incoming, _folder(incoming, settings["folder"]), _pattern(settings.get("pattern", PATTERN)))
 
 
-def _folder(incoming: Path, name: object) -> Path:
-    if not isinstance(name, str) or not name:
-        raise EditorError(f"The setting folder must name a folder beneath {incoming}.")
+def _folder(incoming: Path, name: str) -> Path:
     try:
         folder = (incoming / name).resolve()
     except (OSError, ValueError, RuntimeError):

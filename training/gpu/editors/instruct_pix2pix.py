@@ -6,10 +6,12 @@ The safety checker is left out: it turns pictures black, which people would then
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from training.gpu.diffusion.settings import Settings, Spec
+from training.gpu.diffusion.settings import check as check_spec
 from training.gpu.editors import EditCase, Editor
 
 SPEC = Spec(
@@ -20,6 +22,7 @@ SPEC = Spec(
     own={"size": 512, "steps": 100, "guidance": 7.5, "image_guidance": 1.5, "negative_prompt": ""},
     part="unet",
 )
+check = partial(check_spec, SPEC)
 
 
 def load(settings: Mapping[str, Any]) -> Editor:

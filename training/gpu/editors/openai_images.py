@@ -131,8 +131,8 @@ def _open(data: bytes) -> Image.Image:
         raise CannotEdit(f"The service sent an image that cannot be read: {error}.") from None
 
 
-def load(settings: Mapping[str, Any]) -> OpenAIImagesEditor:
-    """Raises EditorError for settings that do not exist, or an endpoint that this job was not given."""
+def check(settings: Mapping[str, Any]) -> None:
+    """Raises EditorError for settings that do not exist, and values that are not allowed."""
     if unknown := set(settings) - {"endpoint", "model", "mask", "size", *PARAMETERS}:
         names = ", ".join(("endpoint", "model", "mask", "size", *PARAMETERS))
         raise EditorError(f"Unknown settings: {', '.join(sorted(unknown))}. There are: {names}.")
@@ -148,8 +148,14 @@ def load(settings: Mapping[str, Any]) -> OpenAIImagesEditor:
     for name in PARAMETERS:
         if name in settings and not WORD.fullmatch(str(settings[name])):
             raise EditorError(f"The setting “{name}” must be one word, such as high.")
+
+
+def load(settings: Mapping[str, Any]) -> OpenAIImagesEditor:
+    """Raises EditorError as ``check``, and for an endpoint that this job was not given."""
+    check(settings)
+    model = settings.get("model")
     try:
-        endpoint = endpoint_named(slug, IMAGES)
+        endpoint = endpoint_named(settings["endpoint"], IMAGES)
     except EndpointError as error:
         raise EditorError(str(error)) from None
     return OpenAIImagesEditor(Client(replace(endpoint, model=model or endpoint.model)), dict(settings))

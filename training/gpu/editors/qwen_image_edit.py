@@ -6,10 +6,12 @@ The pipeline shows the source to its text encoder and to its transformer at one 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from training.gpu.diffusion.settings import Settings, Spec
+from training.gpu.diffusion.settings import check as check_spec
 from training.gpu.editors import EditCase, Editor
 
 SPEC = Spec(
@@ -19,6 +21,7 @@ SPEC = Spec(
     model="Qwen/Qwen-Image-Edit",
     own={"size": 1024, "steps": 50, "true_cfg": 4.0, "negative_prompt": " "},
 )
+check = partial(check_spec, SPEC)
 
 
 def load(settings: Mapping[str, Any]) -> Editor:

@@ -7,9 +7,11 @@ its text encoder at ``condition_size`` and to its transformer at ``size``, which
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from training.gpu.diffusion.settings import Spec
+from training.gpu.diffusion.settings import check as check_spec
 from training.gpu.editors import Editor
 from training.gpu.editors.qwen_image_edit import load_qwen
 
@@ -20,6 +22,7 @@ SPEC = Spec(
     model="Qwen/Qwen-Image-Edit-2509",
     own={"size": 1024, "steps": 40, "true_cfg": 4.0, "negative_prompt": " ", "condition_size": 384},
 )
+check = partial(check_spec, SPEC)
 
 
 def load(settings: Mapping[str, Any]) -> Editor:
