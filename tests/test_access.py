@@ -21,6 +21,8 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "health": ("get", "", OK, OK, OK, OK, OK),
     "home": ("get", "", LOGIN, LOGIN, LOGIN, LOGIN, LOGIN),
     "overview": ("get", "", LOGIN, NO, NO, OK, OK),
+    "overview_now": ("get", "", LOGIN, NO, NO, OK, OK),
+    "overview_live": ("get", "", GONE, GONE, GONE, OK, OK),
     "metrics": ("get", "", GONE, GONE, GONE, GONE, GONE),
     "people": ("get", "", LOGIN, NO, NO, NO, OK),
     "change_person": ("post", "user", LOGIN, NO, NO, NO, LOGIN),
@@ -86,6 +88,10 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "exports": ("get", "", LOGIN, NO, NO, OK, OK),
     "export_file": ("get", "job", LOGIN, NO, NO, GONE, GONE),
     "generate": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "editors": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_editor": ("get", "module", LOGIN, NO, NO, OK, OK),
+    "editor": ("get", "editor", LOGIN, NO, NO, OK, OK),
+    "delete_editor": ("post", "editor", LOGIN, NO, NO, LOGIN, LOGIN),
     "job_live": ("get", "job", GONE, GONE, GONE, OK, OK),
     "study_live": ("get", "study", GONE, GONE, GONE, OK, OK),
 }
@@ -120,6 +126,8 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "case": [case.uid],
         "candidate": [case.candidates.all()[0].uid],
         "image": [case.source.uid],
+        "editor": [case.candidates.all()[0].editor.slug],
+        "module": ["drawn"],
     }
 
 

@@ -11,14 +11,14 @@ from typing import Any
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from annotation.curation import services
 from annotation.curation.categorisers import PERSON, Categoriser, Verdict
 from annotation.curation.queries import sources_of
-from annotation.models import Category, Dataset, StoredImage
+from annotation.models import Category, Dataset
+from training.inputs import local_path
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, write_json
@@ -80,7 +80,7 @@ def _prepare(job: Job) -> None:
     part = path.with_suffix(".part")
     with part.open("w") as file:
         for image in _todo(dataset).iterator(chunk_size=2000):
-            file.write(json.dumps({"key": str(image.pk), "file": _file(image, job.folder)}) + "\n")
+            file.write(json.dumps({"key": str(image.pk), "file": local_path(image.view, job.folder)}) + "\n")
     part.rename(path)
 
 
@@ -89,17 +89,6 @@ def prompt(name: str) -> str:
     if name in PLURAL:
         return PROMPT.format(article="", name=name).replace("  ", " ")
     return PROMPT.format(article="an" if name[0] in "aeiou" else "a", name=name)
-
-
-def _file(image: StoredImage, folder: Path) -> str:
-    """A local path of the viewing copy, which is small: the storage's own where it has one, else a copy."""
-    try:
-        return str(default_storage.path(image.view))
-    except NotImplementedError:
-        copy = folder / "inputs" / Path(image.view).name
-        if not copy.exists():
-            copy.write_bytes(image.read_view())
-        return str(copy)
 
 
 def _on_events(job: Job, events: list[dict[str, Any]]) -> None:

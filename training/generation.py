@@ -18,7 +18,7 @@ from annotation.importing.images import verify
 from annotation.importing.problems import ImportProblem
 from annotation.library import settings_hash
 from annotation.models import Candidate, Dataset, Editor, Fault, Unmade, UnmadeReason
-from training import grid
+from training import fit, grid
 from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
@@ -65,6 +65,8 @@ def start_generation(
     if not 0 < count <= MOST:
         message = _("This would make %(count)d images. Choose between 1 and %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
+    if problems := [f"{editor.name}: {words}" for editor in editors if (words := fit.problem(editor))]:
+        raise ValidationError(problems)
     title = _("Make %(count)d candidates of %(name)s") % {"count": count, "name": dataset.name}
     return jobs.start(kind="generate", title=title, config=config, by=by)
 

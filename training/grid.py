@@ -5,12 +5,13 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from django.core.files.storage import default_storage
 from django.db.models import QuerySet
 
 from annotation.assign import seeded
 from annotation.library import settings_hash
-from annotation.models import Candidate, Case, Dataset, Editor, StoredImage
+from annotation.models import Candidate, Case, Dataset, Editor
+from training.editors import local_program
+from training.inputs import local_path
 
 ALONE = 64  # images that one worker makes quicker than two: each would load the editor
 LEAST, MOST = 50, 500  # images of a part
@@ -71,6 +72,7 @@ def items(dataset: Dataset, config: Config, folder: Path) -> Iterator[dict[str, 
     """One row an image to make, for the program that makes them. Images that the library has already, made with the
     same settings, are left out."""
     editors = editors_of(config)
+    programs = {editor.pk: local_program(editor, folder) for editor in editors}
     had = _had(dataset, config, editors)
     for case in cases_of(dataset, config).select_related("source", "mask"):
         drawn = _drawn(config, case.key)
@@ -79,8 +81,7 @@ def items(dataset: Dataset, config: Config, folder: Path) -> Iterator[dict[str, 
             for seed in range(config["seeds"]) if editor.slug in drawn else ():
                 key = f"{case.pk}/{editor.pk}/{seed}"
                 if key not in had:
-                    program = {"module": editor.module, "settings": editor.settings}
-                    yield {"key": key, "editor": program, "seed": seed, "case": row}
+                    yield {"key": key, "editor": programs[editor.pk], "seed": seed, "case": row}
 
 
 def _had(dataset: Dataset, config: Config, editors: list[Editor]) -> set[str]:
@@ -96,21 +97,10 @@ def _had(dataset: Dataset, config: Config, editors: list[Editor]) -> set[str]:
 def _case(case: Case, folder: Path) -> dict[str, Any]:
     return {
         "key": case.key,
-        "source": _file(case.source, folder),
-        "mask": _file(case.mask, folder) if case.mask else None,
+        "source": local_path(case.source.original, folder),
+        "mask": local_path(case.mask.original, folder) if case.mask else None,
         "instruction": case.instruction,
         "description": case.description,
         "task": case.task_id,
         "params": case.params,
     }
-
-
-def _file(image: StoredImage, folder: Path) -> str:
-    """A local path of the original: the storage's own where it has one, else a copy in the job folder."""
-    try:
-        return str(default_storage.path(image.original))
-    except NotImplementedError:
-        copy = folder / "inputs" / Path(image.original).name
-        if not copy.exists():
-            copy.write_bytes(image.read_original())
-        return str(copy)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import closing
-from itertools import islice
 from pathlib import Path
 
 from django.core import signing
@@ -189,9 +187,8 @@ def make_balanced(*, dataset: Dataset, name: str, recipe: Recipe, by: User | Non
 def _copy_cases(dataset: Dataset, made: Dataset, keys: set[str]) -> None:
     own = {"id", "uid", "created_at", "dataset_id"}  # everything else is the case's content
     names = [field.attname for field in Case._meta.concrete_fields if field.attname not in own]
-    # Closed here: left to the garbage collector, PostgreSQL would be asked to close a cursor that a rollback has taken.
-    with closing(iter(dataset.cases.order_by("pk").iterator(chunk_size=ROWS))) as cases:
-        wanted = (case for case in cases if case.key in keys)
-        while batch := list(islice(wanted, ROWS)):
-            copies = [Case(dataset=made, **{name: getattr(case, name) for name in names}) for case in batch]
-            Case.objects.bulk_create(copies)
+    cases = dataset.cases.order_by("pk")
+    wanted = [pk for pk, key in cases.values_list("pk", "key") if key in keys]
+    for start in range(0, len(wanted), ROWS):
+        batch = cases.filter(pk__in=wanted[start : start + ROWS])
+        Case.objects.bulk_create(Case(dataset=made, **{name: getattr(case, name) for name in names}) for case in batch)

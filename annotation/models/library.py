@@ -136,6 +136,9 @@ class Editor(Row):
     def __str__(self) -> str:
         return self.name
 
+    def get_absolute_url(self) -> str:
+        return reverse("editor", args=[self.slug])
+
 
 class Fault(models.TextChoices):
     """What an output check found. The sentences are shown to people; the thresholds are in annotation/checks.py."""

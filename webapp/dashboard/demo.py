@@ -26,6 +26,7 @@ from drawnworld.dataset import write_dataset
 from training.demo import photographs
 from training.generation import start_generation
 from training.gpu.classical_ops.variants import VARIANTS
+from training.programs import program
 from webapp.accounts.models import Role, User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError
@@ -40,7 +41,7 @@ PEOPLE = {
     "erin": Role.ANNOTATOR,
 }
 PHOTOGRAPHS, DRAWN = "demo-photographs", "demo-drawn-world"
-DRAWN_SEED, DRAWN_CASES = 1, 48
+DRAWN_SEED, DRAWN_CASES = 1, 64
 SEED = 2026
 GUIDELINES = """\
 Look at the source first, then at the edit. Hold Space to see the source in the edit's place.
@@ -64,33 +65,30 @@ def make_demo(say: Say) -> None:
         photographs.build_folder,
         say,
     )
-    _dataset(
+    drawn = _dataset(
         DRAWN,
         _("Demo: drawn world"),
         _("Demo data. Drawn scenes with exact edits and planted faults, not made by a model."),
         lambda folder: write_dataset(folder, DRAWN_SEED, DRAWN_CASES),
         say,
     )
-    editors = [
-        ensure_editor(
-            slug=f"classical-{variant}",
-            name=_("Classical: %(variant)s") % {"variant": variant},
-            module="classical",
-            settings={"variant": variant},
-            notice=_("Classical edit with masks and formulas; no model."),
-        )
-        for variant in VARIANTS
-    ]
-    for base in ("rough", "good"):
-        ensure_editor(
-            slug=f"drawn-{base}",
-            name=_("CPU editor: %(base)s") % {"base": base},
-            module="drawn",
-            settings={"base": base},
-            notice=_("A small flow-matching model that knows the drawn world alone."),
-        )
-    _candidates(photos, editors, say)
+    classical = [_editor("classical", _("Classical: %(name)s"), "variant", variant) for variant in VARIANTS]
+    of_drawn_world = [_editor("drawn", _("CPU editor: %(name)s"), "base", base) for base in ("rough", "good")]
+    _candidates(photos, classical, say)
     _studies(photos)
+    if not Job.objects.filter(kind="generate", config__dataset=str(drawn.uid)).exists():
+        start_generation(dataset=drawn, editors=of_drawn_world, seeds=1, by=None)  # for the worker, when it is up
+
+
+def _editor(module: str, title: str, setting: str, name: str) -> Editor:
+    found = program(module)
+    return ensure_editor(
+        slug=f"{module}-{name}",
+        name=title % {"name": name},
+        module=module,
+        settings={setting: name},
+        notice=str(found.notice) if found else "",
+    )
 
 
 def _dataset(slug: str, name: str, notice: str, build: Callable[[Path], Any], say: Say) -> Dataset:

@@ -1,0 +1,80 @@
+"""Reads of editors."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count
+
+from annotation.models import Editor, Fault, UnmadeReason
+from training import fit
+from training.gpu.editors import EditorError
+from training.programs import Program, program
+
+NEWEST = 24
+
+
+@dataclass(frozen=True)
+class Row:
+    editor: Editor
+    program: Program | None
+    settings: str
+
+
+def rows_of(editors: list[Editor]) -> list[Row]:
+    return [Row(editor, program(editor.module), settings_text(editor)) for editor in editors]
+
+
+def settings_text(editor: Editor) -> str:
+    """Settings in one line; a LoRA by the start of its hash."""
+    return ", ".join(f"{name} {_short(value)}" for name, value in editor.settings.items())
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict) and isinstance(value.get("file"), str):
+        return f"{value['file'].rpartition('/')[2][:12]}… × {value.get('scale', 1)}"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An editor with a model of diffusers, in the form that starts a job."""
+
+    editor: Editor
+    lines: list[fit.Line]
+    problem: str
+
+
+def estimates() -> list[Estimate]:
+    """Editors whose memory can be estimated, with why none of the workers can run them; empty words: one can."""
+    found = []
+    for editor in Editor.objects.exclude(module=""):
+        lines, problem = _fit(editor)
+        if lines or problem:
+            found.append(Estimate(editor, lines, problem))
+    return found
+
+
+def _fit(editor: Editor) -> tuple[list[fit.Line], str]:
+    try:
+        return fit.table(editor), fit.problem(editor)
+    except EditorError as error:
+        return [], str(error)
+
+
+def page_of_editor(editor: Editor) -> dict[str, Any]:
+    lines, problem = _fit(editor)
+    labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
+    faults = editor.candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
+    unmade = editor.unmade.order_by().values_list("reason").annotate(number=Count("id"))
+    newest = editor.candidates.select_related("image", "editor", "case__dataset").order_by("-id")
+    return {
+        "editor": editor,
+        "program": program(editor.module),
+        "settings": json.dumps(editor.settings, indent=2, ensure_ascii=False),
+        "lines": lines,
+        "problem": problem,
+        "made": editor.candidates.count(),
+        "set_aside": [(labels[name], number) for name, number in [*faults, *unmade]],
+        "newest": list(newest[:NEWEST]),
+    }
