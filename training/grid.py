@@ -14,7 +14,7 @@ from training.editors import local_program
 from training.inputs import local_path
 
 ALONE = 64  # images that one worker makes quicker than two: each would load the editor
-LEAST, MOST = 50, 500  # images of a part
+LEAST, MOST = 100, 500  # images of a part: loading an editor takes as long as making some dozens
 PARTS = 32  # that a job of middling size is cut into
 
 Config = dict[str, Any]

@@ -1,4 +1,7 @@
-"""A started application with a small demo, and people in browsers."""
+"""One started application with a small demo for all files but test_start, and people in browsers.
+
+The files run in the order of their names: test_loop counts judgements, so what judges besides must come after it.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +15,7 @@ from tests.e2e.test_start import Started, until
 WAIT = 60_000
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
     started = Started(tmp_path_factory.mktemp("loop") / "var", EDITLOOP_DEMO_CASES="6")
     until(started.state, 600)
