@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from annotation import queries
 from annotation.models import Dataset, Editor, Split
 from training import editors
-from training.programs import Program, fields_of
+from training.programs import MACHINE, Program, fields_of
 
 LORA_LABELS = {"scale": _("Strength of the LoRA"), "alpha": _("α, for a file that does not say it")}
 LORA_HINTS = {"scale": "1", "alpha": ""}
@@ -64,6 +64,19 @@ class EditorForm(forms.Form):
                 required=False,
                 widget=forms.NumberInput(attrs={"step": "any", "placeholder": LORA_HINTS[name]}),
             )
+
+    def first(self) -> list[forms.BoundField]:
+        """What one thinks about: the name, how it edits, the LoRA."""
+        held = {field.name for field in self.machine()}
+        return [field for field in self.visible_fields() if field.name not in held]
+
+    def machine(self) -> list[forms.BoundField]:
+        """How the model is held, which a preset knows; shown on demand."""
+        names = MACHINE if PREFIX + "preset" in self.fields else ()
+        return [self[PREFIX + name] for name in names]
+
+    def machine_open(self) -> bool:
+        return any(field.errors or field.value() for field in self.machine())
 
     def clean(self) -> dict[str, Any]:
         name = self.cleaned_data.get("lora_kept")

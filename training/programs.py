@@ -117,6 +117,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "variant": tuple(VARIANTS),
 }
 _HELD = ("dtype", "offload", "batch", "device")  # what a preset fills in
+MACHINE = ("revision", "device", "device_map", "dtype", "offload", "attention", "compile", "batch")  # seldom touched
 
 
 def programs() -> list[Program]:
