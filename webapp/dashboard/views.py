@@ -2,13 +2,17 @@
 
 import hmac
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 
 from webapp.accounts.access import engineers, signed_in, user_of
+from webapp.accounts.models import User
 from webapp.dashboard import metrics as figures
 from webapp.dashboard import queries
+from webapp.live.streams import stream
 
 
 @signed_in
@@ -20,6 +24,23 @@ def home(request: HttpRequest) -> HttpResponse:
 @engineers
 def overview(request: HttpRequest) -> HttpResponse:
     return render(request, "dashboard/overview.html", queries.overview())
+
+
+@engineers
+def overview_now(request: HttpRequest) -> HttpResponse:
+    """The moving part of the overview, fetched again when a job starts or ends, and every few seconds."""
+    return render(request, "dashboard/now.html", queries.overview())
+
+
+async def live(request: HttpRequest) -> HttpResponseBase:
+    """Events of all jobs: one started or ended."""
+    if not await sync_to_async(_may_watch)(await request.auser()):
+        return HttpResponse(status=404)
+    return await stream(request, "jobs")
+
+
+def _may_watch(user: User | AnonymousUser) -> bool:
+    return isinstance(user, User) and user.is_engineer
 
 
 def metrics(request: HttpRequest) -> HttpResponse:

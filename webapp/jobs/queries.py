@@ -1,15 +1,17 @@
 """Reads of jobs."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, When
+from django.db.models import Case, Count, Min, Q, QuerySet, When
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from webapp.jobs import presence
-from webapp.jobs.models import CLAIMED, Job, State
+from webapp.jobs.machine import Machine
+from webapp.jobs.models import ACTIVE, CLAIMED, Job, State
 
 LOG_BYTES = 20_000
 PARTS_ORDER = (State.RUNNING, State.CANCELLING, State.FAILED, State.CANCELLED, State.QUEUED, State.SUCCEEDED)
@@ -18,20 +20,44 @@ PARTS_SHOWN = 12
 
 @dataclass(frozen=True)
 class QueueHealth:
+    """Parts of a shared job count one by one here: each of them keeps a worker busy."""
+
     queue: str
-    workers: list[str] | None  # None: Redis does not answer
+    machines: list[Machine] | None  # None: Redis does not answer
     waiting: int
     running: int
+    waiting_since: datetime | None  # of the job that has waited longest
+
+    @property
+    def workers(self) -> list[str] | None:
+        return None if self.machines is None else [machine.worker for machine in self.machines]
+
+    @property
+    def seconds_waiting(self) -> float | None:
+        return None if self.waiting_since is None else (timezone.now() - self.waiting_since).total_seconds()
 
 
 def queue_health(queue: str) -> QueueHealth:
-    jobs = Job.objects.filter(queue=queue, is_shared=False)
-    return QueueHealth(
-        queue=queue,
-        workers=presence.workers(queue),
-        waiting=jobs.filter(state=State.QUEUED).count(),
-        running=jobs.filter(state__in=CLAIMED).count(),
+    """One query. ``enqueued_at`` is no measure of how long a job waits: it moves when its message is sent again."""
+    waits, running = Q(state=State.QUEUED), Q(state__in=CLAIMED)
+    since = Greatest("created_at", Coalesce("heartbeat_at", "created_at"))  # made, or given up by its last worker
+    counts = Job.objects.filter(queue=queue, state__in=ACTIVE).aggregate(
+        waiting=Count("pk", filter=waits & Q(is_shared=False)),
+        running=Count("pk", filter=running & Q(is_shared=False)),
+        waiting_since=Min(since, filter=waits & Q(parent=None)),
     )
+    return QueueHealth(queue=queue, machines=presence.machines(queue), **counts)
+
+
+def at_work() -> QuerySet[Job]:
+    """Jobs and parts that workers have in their hands, each with the job that it is a part of."""
+    return Job.objects.filter(state__in=CLAIMED, is_shared=False).select_related("parent").order_by("id")
+
+
+def is_silent(job: Job) -> bool:
+    """Whether the worker that has this job gave no sign of life of it for too long."""
+    limit = timedelta(seconds=settings.JOB_STALE_SECONDS)
+    return job.state in CLAIMED and bool(job.heartbeat_at and timezone.now() - job.heartbeat_at > limit)
 
 
 def trouble(job: Job) -> str:
@@ -41,8 +67,7 @@ def trouble(job: Job) -> str:
     alive = presence.workers(job.queue)
     if alive is None:
         return _("Redis does not answer, so no job can start. Start it again; the job is not lost.")
-    silent = job.heartbeat_at and timezone.now() - job.heartbeat_at > timedelta(seconds=settings.JOB_STALE_SECONDS)
-    if job.state in CLAIMED and silent:
+    if is_silent(job):
         return _(
             "The worker %(worker)s has stopped answering. "
             "The job goes on from its last saved place as soon as a worker is free."

@@ -1,0 +1,151 @@
+"""The loop's stages as they are shown: each with its number, details, and how much of what reaches it is through."""
+
+from dataclasses import dataclass
+
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from webapp.dashboard.counts import Counts, total
+
+
+@dataclass(frozen=True)
+class Detail:
+    text: str
+    count: int
+    href: str
+
+
+@dataclass(frozen=True)
+class Stage:
+    """``part`` of ``whole`` is through; ``meaning`` says what these count. ``href`` leads to the rows of ``count``."""
+
+    key: str
+    name: str
+    count: int
+    label: str
+    href: str
+    part: int
+    whole: int
+    meaning: str
+    details: list[Detail]
+
+    @property
+    def percent(self) -> int:
+        """Whole percent, rounded down: 100 only when nothing is missing."""
+        return min(100, 100 * self.part // self.whole) if self.whole else 0
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the rows are: the page of the one data set that has some, or the list of all."""
+
+    datasets: str
+    aside: str
+    unmade: str
+    judged: str
+
+
+@dataclass(frozen=True)
+class Studies:
+    """Numbers of studies, of their people, and of the exports made of them."""
+
+    all: int
+    open: int
+    annotators: int
+    judged: int  # studies with an answer
+    exported: int  # of these
+    exports: int
+    pairs: int  # exports of preference pairs
+
+
+def stages(counts: Counts, places: Places, studies: Studies) -> list[Stage]:
+    """Import, generate, annotate, aggregate, export."""
+    return [
+        _import(counts, places),
+        _generate(counts, places),
+        _annotate(counts, studies),
+        _aggregate(counts, places),
+        _export(studies),
+    ]
+
+
+def _import(counts: Counts, places: Places) -> Stage:
+    sources = ngettext("source image", "source images", counts.sources)
+    return Stage(
+        key="import",
+        name=_("Import"),
+        count=counts.cases,
+        label=ngettext("case", "cases", counts.cases),
+        href=places.datasets,
+        part=counts.categorised,
+        whole=counts.sources,
+        meaning=_("of the source images have a category"),
+        details=[Detail(sources, counts.sources, places.datasets)],
+    )
+
+
+def _generate(counts: Counts, places: Places) -> Stage:
+    details = [Detail(_("set aside"), total(counts.aside), places.aside)]
+    if counts.unmade:
+        details.append(Detail(_("could not be made"), counts.unmade, places.unmade))
+    return Stage(
+        key="generate",
+        name=_("Generate"),
+        count=counts.usable,
+        label=ngettext("usable candidate", "usable candidates", counts.usable),
+        href=places.datasets,
+        part=counts.covered,
+        whole=counts.cases,
+        meaning=_("of the cases have candidates"),
+        details=details,
+    )
+
+
+def _annotate(counts: Counts, studies: Studies) -> Stage:
+    page = reverse("studies")
+    return Stage(
+        key="annotate",
+        name=_("Annotate"),
+        count=counts.given,
+        label=ngettext("answer", "answers", counts.given),
+        href=page,
+        part=counts.given,
+        whole=counts.wanted,
+        meaning=_("of the answers wanted are given"),
+        details=[
+            Detail(ngettext("open study", "open studies", studies.open), studies.open, page),
+            Detail(ngettext("annotator", "annotators", studies.annotators), studies.annotators, page),
+        ],
+    )
+
+
+def _aggregate(counts: Counts, places: Places) -> Stage:
+    return Stage(
+        key="aggregate",
+        name=_("Aggregate"),
+        count=counts.marks,
+        label=ngettext("score or rank", "scores and ranks", counts.marks),
+        href=reverse("studies"),
+        part=counts.judged,
+        whole=counts.candidates,
+        meaning=_("of the candidates are judged"),
+        details=[
+            Detail(ngettext("candidate judged", "candidates judged", counts.judged), counts.judged, places.judged)
+        ],
+    )
+
+
+def _export(studies: Studies) -> Stage:
+    page = reverse("exports")
+    return Stage(
+        key="export",
+        name=_("Export"),
+        count=studies.exports,
+        label=ngettext("export", "exports", studies.exports),
+        href=page,
+        part=studies.exported,
+        whole=studies.judged,
+        meaning=_("of the judged studies are exported"),
+        details=[Detail(_("of preference pairs"), studies.pairs, page)],
+    )
