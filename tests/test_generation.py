@@ -316,3 +316,22 @@ def test_the_page_starts_the_job(client: Client, bob: Any, tmp_path: Path) -> No
     assert job.config == expected
     assert (job.queue, job.created_by) == ("gpu", bob)
     assert client.get(job.get_absolute_url()).status_code == 200
+
+
+def test_a_job_on_demo_data_says_so(client: Client, bob: Any, tmp_path: Path) -> None:
+    data = make.dataset(tmp_path, cases=1, editors=0)
+    job = generation.start_generation(dataset=data, editors=classical("careful"), seeds=1, by=None)
+    client.force_login(bob)
+    assert "demo-bar" not in client.get(job.get_absolute_url()).content.decode()
+    Dataset.objects.update(notice="Demo data. Not real.")
+    assert "Demo data. Not real." in client.get(job.get_absolute_url()).content.decode()
+
+
+def test_the_sheet_leads_to_all_images_of_the_whole_job(client: Client, bob: Any, tmp_path: Path) -> None:
+    data = photographs(tmp_path / "photographs", ("bokeh", "relight"))
+    job = run(generation.start_generation(dataset=data, editors=classical("careful"), seeds=1, by=None))
+    client.force_login(bob)
+    link = f"{reverse('dataset_candidates', args=[data.uid])}?job={job.uid}"
+    for page in (job.get_absolute_url(), reverse("job_part", args=[job.uid])):
+        assert link in client.get(page).content.decode()
+    assert client.get(link).content.decode().count("<figure") == 2

@@ -158,7 +158,7 @@ def _context(job: Job) -> dict[str, Any]:
     unmade = whole.unmade.order_by().values_list("reason").annotate(number=Count("id"))
     labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
     found = [(labels[name], number) for name, number in [*faults, *unmade]]
-    return {"candidates": list(newest), "set_aside": found, "dataset": _dataset_of(whole)}
+    return {"whole": whole, "candidates": list(newest), "set_aside": found, "dataset": _dataset_of(whole)}
 
 
 def command(folder: Path) -> list[str]:

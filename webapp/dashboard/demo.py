@@ -68,7 +68,7 @@ def make_demo(say: Say) -> None:
     drawn = _dataset(
         DRAWN,
         _("Demo: drawn world"),
-        _("Demo data. Drawn scenes with exact edits and planted faults, not made by a model."),
+        _("Demo data. Drawn scenes: exact edits, edits with planted faults, and those of a small model."),
         lambda folder: write_dataset(folder, DRAWN_SEED, DRAWN_CASES),
         say,
     )
