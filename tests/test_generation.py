@@ -327,7 +327,9 @@ def test_a_job_on_demo_data_says_so(client: Client, bob: Any, tmp_path: Path) ->
     assert "Demo data. Not real." in client.get(job.get_absolute_url()).content.decode()
 
 
-def test_the_sheet_leads_to_all_images_of_the_whole_job(client: Client, bob: Any, tmp_path: Path) -> None:
+def test_the_sheet_leads_to_all_images_of_the_whole_job(
+    library: None, client: Client, bob: Any, tmp_path: Path
+) -> None:
     data = photographs(tmp_path / "photographs", ("bokeh", "relight"))
     job = run(generation.start_generation(dataset=data, editors=classical("careful"), seeds=1, by=None))
     client.force_login(bob)
