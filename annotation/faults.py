@@ -13,6 +13,7 @@ from PIL import Image
 
 from annotation.checks import check
 from annotation.importing.images import decode
+from annotation.importing.problems import ImportProblem
 from annotation.models import Candidate, Dataset, Editor, Fault, StoredImage, Unmade
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
@@ -88,17 +89,19 @@ def _work(run: JobRun, job: Job) -> dict[str, Any]:
     dataset = _dataset(job)
     if dataset is None:
         raise JobError(_("The data set was deleted."))
-    place = run.load_checkpoint() or {"after": 0, "done": 0, "set_aside": 0}
+    place = {"after": 0, "done": 0, "set_aside": 0, "unreadable": 0} | (run.load_checkpoint() or {})
     rows = Candidate.objects.filter(case__dataset=dataset)
     total = rows.count()
     left = rows.filter(id__gt=place["after"]).select_related("image", "case__source").order_by("id")
     for batch in _batches(left.iterator(chunk_size=AT_ONCE)):
-        place["set_aside"] += sum(_checked(candidate) for candidate in batch)
+        found = [_checked(candidate) for candidate in batch]
+        place["set_aside"] += found.count(True)
+        place["unreadable"] += found.count(None)
         place |= {"after": batch[-1].pk, "done": place["done"] + len(batch)}
         run.save_checkpoint(place)
         run.progress(place["done"], total, _("%(count)d set aside") % {"count": place["set_aside"]})
         run.check()
-    return {"candidates": place["done"], "set_aside": place["set_aside"]}
+    return {"candidates": place["done"], "set_aside": place["set_aside"], "unreadable": place["unreadable"]}
 
 
 def _batches(rows: Iterator[Candidate]) -> Iterator[list[Candidate]]:
@@ -106,8 +109,12 @@ def _batches(rows: Iterator[Candidate]) -> Iterator[list[Candidate]]:
         yield batch
 
 
-def _checked(candidate: Candidate) -> bool:
-    finding = check(_picture(candidate.case.source), _picture(candidate.image))
+def _checked(candidate: Candidate) -> bool | None:
+    """Whether something was found; None where a stored file is missing or damaged: the others are still checked."""
+    try:
+        finding = check(_picture(candidate.case.source), _picture(candidate.image))
+    except (ImportProblem, OSError):
+        return None
     fault, note = (finding.fault, finding.note[:200]) if finding else ("", "")
     if fault != candidate.fault:
         candidate.fault, candidate.fault_note = fault, note

@@ -23,6 +23,7 @@ from training import editors, fit, generation, grid
 from training.gpu.editors import editor_names
 from training.programs import program, programs
 from webapp.endpoints.models import Endpoint
+from webapp.jobs import services as jobs
 from webapp.jobs.machine import Gpu, Machine
 from webapp.jobs.models import Job
 from webapp.live import streams
@@ -314,3 +315,12 @@ def test_programs_without_a_word_about_them_are_listed_too(monkeypatch: pytest.M
     monkeypatch.setattr("training.programs.editor_names", lambda: ["drawn", "own"])
     assert [found.module for found in programs()] == ["drawn", "own"]
     assert program("own") is not None
+
+
+def test_an_editor_of_a_job_that_can_be_resumed_stays(tmp_path: Path, db: None) -> None:
+    data = make.dataset(tmp_path, cases=1, editors=0)
+    editor = editors.create_editor(name="e", module="classical", settings={})
+    job = generation.start_generation(dataset=data, editors=[editor], seeds=1, by=None)
+    jobs.cancel(job=job)
+    with pytest.raises(ValidationError, match="can be resumed"):
+        editors.delete_editor(editor=editor)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
@@ -51,11 +53,23 @@ def fault(data: Dataset, editor: str = "editor-0", fault: str = "black") -> Cand
 
 
 def test_the_job_sets_faulty_candidates_aside(data: Dataset) -> None:
-    assert run(faults.start_checks(dataset=data, by=None)) == {"candidates": 6, "set_aside": 2}
+    assert run(faults.start_checks(dataset=data, by=None)) == {"candidates": 6, "set_aside": 2, "unreadable": 0}
     found = faults.found_in(data)
     assert {(c.editor.slug, c.fault, c.fault_kept) for c in found} == {("editor-0", "black", None)}
     assert Candidate.objects.usable().count() == 4
     assert Candidate.objects.set_aside().count() == 2
+
+
+def test_a_file_that_is_missing_or_damaged_does_not_stop_the_others(data: Dataset) -> None:
+    rows = Candidate.objects.filter(case__dataset=data, fault="").select_related("image").order_by("id")
+    first, second = rows[0].image, rows[1].image
+    default_storage.delete(first.original)
+    default_storage.delete(second.original)
+    default_storage.save(second.original, ContentFile(b"half"))
+    Candidate.objects.update(fault="")
+    found = run(faults.start_checks(dataset=data, by=None))
+    assert found["candidates"] == 6
+    assert found["unreadable"] == Candidate.objects.filter(image__in=[first, second]).count() > 0
 
 
 def test_checking_again_keeps_decisions_on_the_same_fault(data: Dataset, alice: Any) -> None:

@@ -337,3 +337,50 @@ def test_the_sheet_leads_to_all_images_of_the_whole_job(
     for page in (job.get_absolute_url(), reverse("job_part", args=[job.uid])):
         assert link in client.get(page).content.decode()
     assert client.get(link).content.decode().count("<figure") == 2
+
+
+def test_a_case_that_is_deleted_while_its_job_runs_costs_its_own_images_alone(library: None, tmp_path: Path) -> None:
+    data = photographs(tmp_path / "in", ("relight",) * 3)
+    job = generation.start_generation(dataset=data, editors=classical("careful"), seeds=2, by=None)
+    claimed = services.claim(uid=str(job.uid), worker="w1")
+    assert claimed is not None
+    supervisor._prepare(claimed)  # the list of images is written
+    data.cases.get(key="case-1").delete()
+    supervisor.supervise(claimed)
+    claimed.refresh_from_db()
+    assert claimed.state == State.SUCCEEDED
+    assert keys(data) == [
+        ("case-0", "careful", 0),
+        ("case-0", "careful", 1),
+        ("case-2", "careful", 0),
+        ("case-2", "careful", 1),
+    ]
+
+
+def test_a_failure_of_a_deleted_case_is_left_out_too(db: None, tmp_path: Path) -> None:
+    data = make.dataset(tmp_path, cases=1, editors=0)
+    (editor,) = classical("careful")
+    job = generation.start_generation(dataset=data, editors=[editor], seeds=1, by=None)
+    event = {"event": "item_failed", "key": f"{data.cases.get().pk}/{editor.pk}/0", "reason": "no mask"}
+    generation._on_events(job, [{**event, "key": f"999999/{editor.pk}/0"}, {**event, "key": "1/999999/0"}])
+    assert not job.unmade.exists()
+    generation._on_events(job, [event])
+    assert job.unmade.count() == 1
+
+
+def test_a_job_whose_editor_is_gone_says_so(library: None, tmp_path: Path) -> None:
+    """Without it, the rest of the grid would look like all of it."""
+    data, editors = photographs(tmp_path / "in", ("relight",)), classical("careful", "timid")
+    job = generation.start_generation(dataset=data, editors=editors, seeds=1, by=None)
+    editors[1].delete()
+    job = run(job)
+    assert (job.state, job.message) == (State.FAILED, "The editor timid was deleted.")
+
+
+def test_what_was_had_counts_the_jobs_own_cases_and_seeds_alone(library: None, tmp_path: Path) -> None:
+    data, editors = photographs(tmp_path / "in", ("relight",) * 4), classical("careful")
+    run(generation.start_generation(dataset=data, editors=editors, seeds=3, by=None))
+    job = generation.start_generation(dataset=data, editors=editors, seeds=1, limit=2, by=None)
+    had = grid._had(data, job.config, editors)
+    first = data.cases.order_by("id")[:2]
+    assert had == {f"{case.pk}/{editors[0].pk}/0" for case in first}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -196,3 +197,26 @@ def test_the_page_lists_the_parts_and_the_list_does_not(whole: Any, client: Clie
     assert "All, 1/2" not in client.get("/jobs/").content.decode()
     part = client.get(job.parts.first().get_absolute_url()).content.decode()
     assert job.get_absolute_url() in part
+
+
+def test_a_worker_that_died_before_it_told_the_whole(whole: Any) -> None:
+    """kill -9 between the end of the last part and the word to the whole: the reaper says it."""
+    job = whole(2, 3)
+    supervisor.supervise(take(job))
+    last = take(job)
+    Job.objects.filter(pk=last.pk).update(
+        state=State.SUCCEEDED, done=3, summary={"made": 3}, finished_at=timezone.now()
+    )
+    assert now(job).state == State.RUNNING
+    assert services.reap() == 1
+    job = now(job)
+    assert (job.state, job.done, job.summary) == (State.SUCCEEDED, 5, {"made": 5})
+    assert services.reap() == 0
+
+
+def test_a_job_is_cut_before_the_transaction_that_makes_it(kind: Kind, transactional_db: None) -> None:
+    """A large one takes seconds to cut, and on SQLite nobody else could write meanwhile."""
+    seen = []
+    kind(WORK, parts=lambda config: seen.append(connection.in_atomic_block) or [])
+    services.start(kind="test", title="All", config={}, by=None)
+    assert seen == [False]

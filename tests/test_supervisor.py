@@ -2,6 +2,7 @@
 
 import fcntl
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -368,3 +369,29 @@ def test_a_folder_that_another_process_holds(kind: Kind) -> None:
     services.resume(job=job)
     kind("return {}")
     assert supervised("w2").state == State.SUCCEEDED
+
+
+def test_slow_events_are_carried_few_at_a_time(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeping a large image takes seconds; the heartbeat must go on between them."""
+    monkeypatch.setattr(supervisor, "HEARTBEAT_SECONDS", 0.02)
+    carried: list[int] = []
+
+    def keep(_job: Job, events: list[dict[str, Any]]) -> None:
+        carried.append(len(events))
+        time.sleep(0.03 * len(events))
+
+    kind("for n in range(20):\n    run.emit('image', n=n)\nreturn {}", on_events=keep)
+    assert supervised().state == State.SUCCEEDED
+    assert sum(carried) >= 20
+    assert max(carried) <= 2
+    assert carried[-1] == 1
+
+
+def test_quick_events_are_carried_many_at_a_time(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "HEARTBEAT_SECONDS", 10.0)
+    carried: list[int] = []
+    script = "for n in range(100):\n    run.emit('image', n=n)\nreturn {}"
+    kind(script, on_events=lambda _job, events: carried.append(len(events)))
+    assert supervised().state == State.SUCCEEDED
+    assert max(carried) <= supervisor.EVENTS_AT_ONCE
+    assert sum(carried) >= 100

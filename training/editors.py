@@ -20,7 +20,7 @@ from training.gpu.editors import EditorError, check_settings
 from training.gpu.tensors import WrongTensors, read_header
 from training.inputs import CHUNK, local_path
 from training.programs import program
-from webapp.jobs.models import ACTIVE, Job
+from webapp.jobs.models import ACTIVE, RESUMABLE, Job
 
 LORAS = "loras"
 LORA_NAME = re.compile(rf"{LORAS}/[0-9a-f]{{64}}\.safetensors")
@@ -53,9 +53,9 @@ def delete_editor(*, editor: Editor) -> None:
     """Raises ValidationError where candidates were made with it, or a job that is not done will use it."""
     if editor.candidates.exists() or editor.unmade.exists():
         raise ValidationError(_("Candidates were made with this editor. It stays, so that it is known what made them."))
-    jobs = Job.objects.filter(kind="generate", state__in=ACTIVE, parent=None)
-    if any(editor.slug in job.config.get("editors", []) for job in jobs):
-        raise ValidationError(_("A job that is not done yet uses this editor."))
+    jobs = Job.objects.filter(kind="generate", state__in=(*ACTIVE, *RESUMABLE), parent=None)
+    if any(editor.slug in config.get("editors", []) for config in jobs.values_list("config", flat=True)):
+        raise ValidationError(_("A job that is not done yet, or can be resumed, uses this editor."))
     editor.delete()
 
 

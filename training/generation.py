@@ -17,7 +17,7 @@ from annotation import pictures
 from annotation.importing.images import verify
 from annotation.importing.problems import ImportProblem
 from annotation.library import settings_hash
-from annotation.models import Candidate, Dataset, Editor, Fault, Unmade, UnmadeReason
+from annotation.models import Candidate, Case, Dataset, Editor, Fault, Unmade, UnmadeReason
 from training import fit, grid
 from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
@@ -104,7 +104,8 @@ def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
 
 @transaction.atomic
 def keep_image(job: Job, event: dict[str, Any]) -> Candidate | None:
-    """Make the candidate of one "image" event. The same event twice makes it once; an unreadable file makes none."""
+    """Make the candidate of one "image" event. The same event twice makes it once; an unreadable file makes none, and
+    neither does a case or an editor that was deleted meanwhile."""
     path = (job.folder / event["file"]).resolve()
     if not path.is_relative_to(job.folder.resolve()) or not path.is_file():
         return None
@@ -115,6 +116,8 @@ def keep_image(job: Job, event: dict[str, Any]) -> Candidate | None:
         _keep_unmade(job, event, UnmadeReason.UNREADABLE, str(problem))
         return None
     known = _known(event)
+    if known is None:
+        return None
     Unmade.objects.filter(**known).delete()
     return Candidate.objects.get_or_create(
         **known,
@@ -130,15 +133,19 @@ def keep_image(job: Job, event: dict[str, Any]) -> Candidate | None:
     )[0]
 
 
+@transaction.atomic
 def _keep_unmade(job: Job, event: dict[str, Any], reason: str, note: str) -> None:
-    values = {"reason": reason, "note": note, "job": job.whole}
-    Unmade.objects.update_or_create(**_known(event), defaults=values)
+    if known := _known(event):
+        Unmade.objects.update_or_create(**known, defaults={"reason": reason, "note": note, "job": job.whole})
 
 
-def _known(event: dict[str, Any]) -> dict[str, Any]:
-    """What makes a candidate one of its kind."""
+def _known(event: dict[str, Any]) -> dict[str, Any] | None:
+    """What makes a candidate one of its kind; None where its case or editor is gone. Both stay until this transaction
+    ends: on PostgreSQL by these locks, on SQLite nobody else writes meanwhile."""
     case, editor, seed = (int(part) for part in event["key"].split("/"))
-    row = Editor.objects.get(pk=editor)
+    row = Editor.objects.select_for_update(no_key=True).filter(pk=editor).first()
+    if row is None or not Case.objects.select_for_update(no_key=True).filter(pk=case).first():
+        return None
     return {"case_id": case, "editor": row, "seed": seed, "settings_hash": settings_hash(row.settings)}
 
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from annotation.assign import seeded
 from annotation.library import settings_hash
 from annotation.models import Candidate, Case, Dataset, Editor
 from training.editors import local_program
 from training.inputs import local_path
+from webapp.jobs.folder import JobError
 
 ALONE = 64  # images that one worker makes quicker than two: each would load the editor
 LEAST, MOST = 100, 500  # images of a part: loading an editor takes as long as making some dozens
@@ -33,7 +35,11 @@ def cases_of(dataset: Dataset, config: Config) -> QuerySet[Case]:
 
 
 def editors_of(config: Config) -> list[Editor]:
-    return list(Editor.objects.filter(slug__in=config["editors"]))
+    """Raises JobError where one was deleted: without it the grid would look complete and not be."""
+    found = list(Editor.objects.filter(slug__in=config["editors"]))
+    if missing := sorted(set(config["editors"]) - {editor.slug for editor in found}):
+        raise JobError(_("The editor %(names)s was deleted.") % {"names": ", ".join(missing)})
+    return found
 
 
 def count(dataset: Dataset, config: Config) -> int:
@@ -47,12 +53,14 @@ def parts(config: Config) -> list[tuple[Config, int]]:
     dataset = Dataset.objects.filter(uid=config["dataset"]).first()
     if dataset is None or count(dataset, config) <= ALONE:
         return []
-    cases = list(cases_of(dataset, config).values_list("pk", "key"))
     size = min(MOST, max(LEAST, ceil(count(dataset, config) / PARTS)))
+    step = max(1, size // config["seeds"])
+    chosen: dict[str, list[int]] = {slug: [] for slug in config["editors"]}
+    for pk, key in cases_of(dataset, config).values_list("pk", "key"):
+        for slug in _drawn(config, key):
+            chosen[slug].append(pk)
     found = []
-    for slug in config["editors"]:
-        drawn = [pk for pk, key in cases if slug in _drawn(config, key)]
-        step = max(1, size // config["seeds"])
+    for slug, drawn in chosen.items():
         for start in range(0, len(drawn), step):
             part = drawn[start : start + step]
             own = {**config, "editors": [slug], "drawn_from": config["editors"], "cases": [part[0], part[-1]]}
@@ -87,9 +95,8 @@ def items(dataset: Dataset, config: Config, folder: Path) -> Iterator[dict[str, 
 def _had(dataset: Dataset, config: Config, editors: list[Editor]) -> set[str]:
     """Keys of the images that are there, made with the settings that the editors have now."""
     hashes = {editor.pk: settings_hash(editor.settings) for editor in editors}
-    rows = Candidate.objects.filter(case__dataset=dataset, editor__in=editors)
-    if "cases" in config:
-        rows = rows.filter(case__id__range=config["cases"])
+    cases = cases_of(dataset, config).values("pk")
+    rows = Candidate.objects.filter(case__in=cases, editor__in=editors, seed__lt=config["seeds"])
     values = rows.values_list("case_id", "editor_id", "seed", "settings_hash").iterator(chunk_size=5000)
     return {f"{case}/{editor}/{seed}" for case, editor, seed, found in values if found == hashes[editor]}
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.db.models import Count, F, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -50,13 +51,15 @@ def messages(whole: Job) -> int:
     return min(len(waiting(whole)), max(idle, 0 if running else 1))
 
 
+@transaction.atomic
 def settle(whole: Job) -> None:
     """Bring the whole in line with its parts: progress, state, words.
 
-    Whoever changes a part calls this afterwards. Two at once do no harm: both write what the parts say, and the later
-    one has seen both changes.
+    Whoever changes a part calls this afterwards, and the reaper for those who died before they could. Of two at once
+    the second waits for the whole's row, and so sees what the first has seen and more.
     """
     rows, now = Job.objects.filter(pk=whole.pk), timezone.now()
+    rows.select_for_update().first()
     sums = whole.parts.aggregate(done=Sum("done"), total=Sum("total"))
     rows.update(done=sums["done"] or 0, total=sums["total"] or 0)
     states = dict(whole.parts.order_by().values_list("state").annotate(number=Count("id")))

@@ -18,10 +18,9 @@ from webapp.live.streams import publish
 REQUEUE_AFTER = timedelta(minutes=2)  # a waiting job's message may have died with Redis; a second one does no harm
 
 
-@transaction.atomic
 def start(*, kind: str, title: str, config: dict[str, Any], by: User | None, cloned_from: Job | None = None) -> Job:
     """Make a job, in parts where its kind says so, and send it to its queue once this transaction is committed."""
-    plan = kinds.get_kind(kind).parts(config)
+    plan = kinds.get_kind(kind).parts(config)  # before the transaction: a large job takes seconds to cut
     job = Job(
         kind=kind,
         queue=kinds.get_kind(kind).queue,
@@ -33,10 +32,11 @@ def start(*, kind: str, title: str, config: dict[str, Any], by: User | None, clo
         is_shared=len(plan) > 1,
     )
     job.full_clean(exclude=["config"])
-    job.save()
-    if job.is_shared:
-        parts.make(job, plan)
-    transaction.on_commit(lambda: enqueue(job))
+    with transaction.atomic():
+        job.save()
+        if job.is_shared:
+            parts.make(job, plan)
+        transaction.on_commit(lambda: enqueue(job))
     return job
 
 
@@ -198,7 +198,20 @@ def reap() -> int:
         touched += 1
     for job in Job.objects.filter(state=State.CANCELLING, is_shared=True, enqueued_at__lt=now - REQUEUE_AFTER):
         parts.cancel(job)  # a worker may have put a part back at that very moment
+    for job in Job.objects.filter(state__in=ACTIVE, is_shared=True):
+        touched += _settled(job)
     return touched
+
+
+def _settled(whole: Job) -> bool:
+    """Whether the whole had not been told of its last part: whoever ended that died at once afterwards."""
+    state = whole.state
+    parts.settle(whole)
+    whole.refresh_from_db()
+    if whole.state == state:
+        return False
+    announce(whole)
+    return True
 
 
 def _reap_one(job: Job) -> bool:

@@ -25,7 +25,7 @@ from webapp.live.streams import publish
 
 TICK_SECONDS = 0.25
 HEARTBEAT_SECONDS = 2.0
-EVENTS_AT_ONCE = 16  # keeping that many images must take less than JOB_STALE_SECONDS
+EVENTS_AT_ONCE = 16  # at most: fewer where keeping them is slow, as of large images
 stopping = threading.Event()  # set when this worker shuts down: running jobs save their place and wait for the next
 
 logger = structlog.get_logger()
@@ -80,6 +80,7 @@ class _Watch:
     asked_at: float | None = None  # when the process was asked to stop
     reason: str = ""  # why: "cancel", "shutdown" or "taken" (another attempt owns the job)
     last_heartbeat: float = field(default_factory=time.monotonic)
+    at_once: int = 2  # events carried between two looks
 
     def run(self) -> None:
         try:
@@ -109,10 +110,13 @@ class _Watch:
 
         Apply first, then store how far we read: after a crash some are applied twice, none is lost.
         """
-        events, offset = read_events(self.job.folder / "events.jsonl", self.job.events_read, EVENTS_AT_ONCE)
+        events, offset = read_events(self.job.folder / "events.jsonl", self.job.events_read, self.at_once)
         if offset == self.job.events_read:
             return False
+        started = time.monotonic()
         kinds.kind_of(self.job).on_events(self.job, events)
+        slow = time.monotonic() - started > HEARTBEAT_SECONDS / 2
+        self.at_once = max(1, self.at_once // 2) if slow else min(EVENTS_AT_ONCE, self.at_once * 2)
         latest: dict[str, Any] = {"done": self.job.done, "total": self.job.total, "message": self.job.message}
         for event in events:
             if event["event"] == "progress":
