@@ -1,80 +1,41 @@
-"""Narrowing the lists of cases and candidates. What is chosen stands in the address, so that a view can be shared.
+"""The lists of a data set: its cases and its candidates, each with filters."""
 
-Every filter is a function from rows to fewer rows. A value that no filter knows is left out, as an old link may have
-one.
-"""
-
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Exists, IntegerField, OuterRef, Prefetch, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Coalesce, Length
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from annotation.figures import Figures, kept_for
-from annotation.models import Candidate, Case, Category, Dataset, Editor, Fault, Judgement, Split, Task, TaskGroup
+from annotation.figures import Figures, makers_of, sizes_of
+from annotation.filters import NUMBER, Choices, Filter, Known, narrowed
+from annotation.models import Candidate, Case, Category, Dataset, Editor, Fault, Judgement, Mark, Split, Task, TaskGroup
+from webapp.core.paging import Page
 from webapp.jobs.models import Job
 
 SHOWN = 11  # candidates of a case in the list of cases
-NONE, ASIDE, KEPT = "none", "aside", "kept"
+NONE, ASIDE, KEPT, NEWEST = "none", "aside", "kept", "newest"
 MOST_WORDS = 20
-Choices = list[tuple[str, str]]
+ENDS = (20, 40, 80, 160, 320)  # characters of an instruction: the upper ends of the bins
+SIZE = "[0-9]{1,5}x[0-9]{1,5}"
 
 
-@dataclass(frozen=True)
-class Filter:
-    """One filter of a list: ``choices`` or, without them, a field of the input type ``kind``."""
-
-    name: str
-    label: str
-    choices: Choices | None = None
-    kind: str = "text"
-    value: str = ""
-    without: str = ""  # the address's query without this filter
-
-    @property
-    def chip(self) -> str:
-        """What is chosen, in words."""
-        return f"{self.label}: {dict(self.choices or []).get(self.value, self.value)}"
-
-
-def chosen(filters: list[Filter], query: QueryDict) -> list[Filter]:
-    """The filters with their values from the address; a value that cannot be is none."""
-    return [
-        Filter(one.name, one.label, one.choices, one.kind, _valid(one, query.get(one.name, "")), _without(query, one))
-        for one in filters
+def bins() -> list[tuple[str, str]]:
+    """The lengths of instructions: values of the filter with their labels."""
+    starts = [1, *[end + 1 for end in ENDS]]
+    found = [
+        (f"{low}-{high}", _("%(a)d to %(b)d characters") % {"a": low, "b": high})
+        for low, high in zip(starts, ENDS, strict=False)
     ]
+    return [*found, (f"{starts[-1]}-", _("%(a)d characters and more") % {"a": starts[-1]})]
 
 
-def values_of(filters: list[Filter]) -> dict[str, str]:
-    return {one.name: one.value for one in filters if one.value}
-
-
-def _valid(one: Filter, value: str) -> str:
-    value = value.strip().replace("\0", "")[:200]
-    if one.choices is not None:
-        return value if value in dict(one.choices) else ""
-    if one.kind == "number":
-        return value if value.isascii() and value.isdigit() and len(value) < 19 else ""
-    return value
-
-
-def _without(query: QueryDict, one: Filter) -> str:
-    rest = query.copy()
-    for name in (one.name, "after", "before"):
-        rest.pop(name, None)
-    return "?" + rest.urlencode()
-
-
-def narrowed(
-    rows: QuerySet[Any], known: Mapping[str, Callable[[Any, str], Any]], values: Mapping[str, str]
-) -> QuerySet[Any]:
-    for name, value in values.items():
-        rows = known[name](rows, value)
-    return rows
+def _order() -> Filter:
+    return Filter("order", _("Order"), [(NEWEST, _("newest first"))], unset=_("oldest first"))
 
 
 # Cases --------------------------------------------------------------------------------------------------------------
@@ -91,13 +52,17 @@ def case_filters(figures: Figures) -> list[Filter]:
     return [
         Filter("text", _("Words"), kind="search"),
         Filter("task", _("Task"), _counted([(task.pk, task.name, figures.tasks[task.pk]) for task in tasks])),
-        Filter("group", _("Task group"), [(v, str(label)) for v, label in TaskGroup.choices if v in groups]),
         Filter("split", _("Split"), _counted(splits)),
         Filter("category", _("Category"), _counted(categories)),
-        Filter("editor", _("Editor"), [(row.slug, row.name) for row in _editors(figures)]),
-        Filter("fewer", _("Fewer candidates than"), kind="number"),
+        Filter("editor", _("Editor"), [(row.slug, row.name) for row in Editor.objects.filter(pk__in=figures.editors)]),
         Filter("aside", _("With outputs set aside"), yes_no),
         Filter("judged", _("With judgements"), yes_no),
+        Filter("least", _("Candidates, at least"), kind="number", pattern=NUMBER),
+        Filter("most", _("Candidates, at most"), kind="number", pattern=NUMBER),
+        Filter("group", _("Task group"), [(v, str(label)) for v, label in TaskGroup.choices if v in groups], rare=True),
+        Filter("length", _("Length of the instruction"), bins(), rare=True),
+        Filter("size", _("Size of the source"), pattern=SIZE, example="1024x768", rare=True),
+        _order(),
     ]
 
 
@@ -107,10 +72,6 @@ def _counted(rows: list[tuple[str, str, int]]) -> Choices:
 
 def _categories(figures: Figures) -> list[Category]:
     return list(Category.objects.filter(pk__in=[slug for slug in figures.categories if slug]))
-
-
-def _editors(figures: Figures) -> list[Editor]:
-    return list(Editor.objects.filter(pk__in=figures.by_editor))
 
 
 def _by_text(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
@@ -136,16 +97,26 @@ def _count_candidates() -> Coalesce:
     return Coalesce(Subquery(count, output_field=IntegerField()), 0)
 
 
-def _by_fewer(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
-    if int(value) == 1:
+def _by_least(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
+    if int(value) <= 1:
+        return rows.filter(Exists(_of_case())) if int(value) else rows
+    return rows.alias(found=_count_candidates()).filter(found__gte=int(value))
+
+
+def _by_most(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
+    if int(value) == 0:
         return rows.filter(~Exists(_of_case()))
-    return rows.alias(made=_count_candidates()).filter(made__lt=int(value))
+    return rows.alias(found=_count_candidates()).filter(found__lte=int(value))
 
 
 def _by_aside(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
-    # In this form: `exclude` makes a condition that no database takes an index for.
-    aside = Exists(_of_case().filter(fault__gt="").filter(Q(fault_kept=None) | Q(fault_kept=False)))
+    aside = Exists(_set_aside(_of_case()))
     return rows.filter(aside if value == "yes" else ~aside)
+
+
+def _set_aside(rows: QuerySet[Candidate]) -> QuerySet[Candidate]:
+    """As ``CandidateQuerySet.set_aside``, but `exclude` makes a condition that no database takes an index for."""
+    return rows.filter(fault__gt="").filter(Q(fault_kept=None) | Q(fault_kept=False))
 
 
 def _by_judged(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
@@ -153,16 +124,33 @@ def _by_judged(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
     return rows.filter(judged if value == "yes" else ~judged)
 
 
-CASES: dict[str, Callable[[Any, str], Any]] = {
+def _by_length(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
+    low, _dash, high = value.partition("-")
+    rows = rows.alias(length=Length("instruction"))
+    # An empty instruction counts to the first bin, so that every case is in one.
+    rows = rows.filter(length__gte=int(low)) if int(low) > 1 else rows
+    return rows.filter(length__lte=int(high)) if high else rows
+
+
+def _by_size(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
+    width, _x, height = value.partition("x")
+    return rows.filter(source__width=int(width), source__height=int(height))
+
+
+CASES: Known = {
     "text": _by_text,
     "task": lambda rows, value: rows.filter(task=value),
     "group": lambda rows, value: rows.filter(task__group=value),
     "split": lambda rows, value: rows.filter(split=value),
     "category": _by_category,
     "editor": lambda rows, value: rows.filter(Exists(_of_case().filter(editor__slug=value))),
-    "fewer": _by_fewer,
+    "least": _by_least,
+    "most": _by_most,
     "aside": _by_aside,
     "judged": _by_judged,
+    "length": _by_length,
+    "size": _by_size,
+    "order": lambda rows, _value: rows,  # the page's own
 }
 
 
@@ -177,27 +165,44 @@ def cases_of(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Case]:
 # Candidates ---------------------------------------------------------------------------------------------------------
 
 
-def candidate_filters(dataset: Dataset, figures: Figures, query: QueryDict) -> list[Filter]:
-    editors = {row.pk: row for row in _editors(figures)}
-    tasks = [(task.pk, task.name) for task in Task.objects.filter(pk__in=figures.tasks)]
-    pairs = kept_for(dataset, "settings", figures, lambda: _kinds_of_settings(dataset))
-    made = [(digest, f"{editors[key].name}: {digest[:8]}") for key, digest in pairs if key in editors]
-    faults = [(value, str(label)) for value, label in Fault.choices]
+def candidate_filters(dataset: Dataset, query: QueryDict) -> list[Filter]:
+    (size,) = sizes_of([dataset])
+    makers = makers_of(dataset, size)
+    editors = list(Editor.objects.filter(pk__in={editor for editor, _digest in makers}))
+    names = {row.pk: row.name for row in editors}
+    has_task = Exists(dataset.cases.filter(task=OuterRef("pk")))
+    faults = [(value, _("set aside: %(fault)s") % {"fault": label}) for value, label in Fault.choices]
     shares = [(NONE, _("nothing found")), (ASIDE, _("set aside")), (KEPT, _("found, and kept by a person"))]
     return [
-        Filter("editor", _("Editor"), [(row.slug, row.name) for row in editors.values()]),
-        Filter("seed", _("Seed"), kind="number"),
-        Filter("task", _("Task"), tasks),
+        Filter("editor", _("Editor"), [(row.slug, row.name) for row in editors]),
+        Filter("seed", _("Seed"), kind="number", pattern=NUMBER),
+        Filter("task", _("Task"), [(task.pk, task.name) for task in Task.objects.filter(has_task)]),
         Filter("fault", _("Output check"), [*shares, *faults]),
-        Filter("settings", _("Made with settings"), list(dict(made).items())),
+        Filter("judged", _("With judgements"), [("yes", _("yes")), ("no", _("no"))]),
+        Filter(
+            "settings", _("Made with settings"), _kinds_of_settings(dataset, makers, names, query.get("settings", ""))
+        ),
         Filter("job", _("Job"), _jobs(dataset, query.get("job", ""))),
+        _order(),
     ]
 
 
-def _kinds_of_settings(dataset: Dataset) -> list[list[Any]]:
-    """[editor, hash of its settings], each once."""
-    rows = Candidate.objects.filter(case__dataset=dataset).order_by().values_list("editor", "settings_hash").distinct()
-    return sorted(list(row) for row in rows)
+def _kinds_of_settings(dataset: Dataset, makers: list[list[Any]], names: Mapping[int, str], named: str) -> Choices:
+    """Each kind of settings once, with the editor that used it: several share one where they have none. The one that
+    the address names is among them."""
+    editors: dict[str, list[str]] = defaultdict(list)
+    for editor, digest in makers:
+        if digest and editor in names:
+            editors[digest].append(names[editor])
+    if named and named not in editors:
+        rows = Candidate.objects.filter(case__dataset=dataset, settings_hash=named)
+        if one := rows.select_related("editor").first():
+            editors[named].append(one.editor.name)
+    labels = [
+        (digest, f"{found[0] if len(found) == 1 else _('%(n)d editors') % {'n': len(found)}}: {digest[:8]}")
+        for digest, found in editors.items()
+    ]
+    return sorted(labels, key=lambda pair: pair[1])
 
 
 def _jobs(dataset: Dataset, named: str) -> Choices:
@@ -219,11 +224,9 @@ def _uuid(text: str) -> UUID | None:
 def _by_fault(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
     if value == NONE:
         return rows.filter(fault="")
-    if value == ASIDE:
-        return rows.filter(fault__gt="").filter(Q(fault_kept=None) | Q(fault_kept=False))
     if value == KEPT:
         return rows.filter(fault__gt="", fault_kept=True)
-    return rows.filter(fault=value)
+    return _set_aside(rows) if value == ASIDE else _set_aside(rows).filter(fault=value)
 
 
 def _by_job(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
@@ -231,40 +234,31 @@ def _by_job(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
     return rows.filter(job__in=keys)
 
 
-CANDIDATES: dict[str, Callable[[Any, str], Any]] = {
+def _by_mark(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
+    marked = Exists(Mark.objects.filter(candidate=OuterRef("pk")))
+    return rows.filter(marked if value == "yes" else ~marked)
+
+
+CANDIDATES: Known = {
     "editor": lambda rows, value: rows.filter(editor__in=list(Editor.objects.filter(slug=value))),
     "seed": lambda rows, value: rows.filter(seed=int(value)),
     "task": lambda rows, value: rows.filter(case__task=value),
     "fault": _by_fault,
+    "judged": _by_mark,
     "settings": lambda rows, value: rows.filter(settings_hash=value),
     "job": _by_job,
+    "order": lambda rows, _value: rows,  # the page's own
 }
 
 
 def candidates_of(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Candidate]:
-    rows = Candidate.objects.filter(case__dataset=dataset).select_related("image", "editor", "case").defer("settings")
-    return narrowed(rows, CANDIDATES, values)
+    """The candidates that all filters leave, without their fields: a sort of a million whole rows takes SQLite ten
+    seconds, that of their keys a third of one. ``loaded`` gets the fields of a page."""
+    return narrowed(Candidate.objects.filter(case__dataset=dataset).only("pk"), CANDIDATES, values)
 
 
-# One case -----------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The candidates of a case: a column for each editor, a row for each seed and settings."""
-
-    editors: list[Editor]
-    rows: list[tuple[str, list[list[Candidate]]]]  # (words, the candidates of each editor)
-    count: int
-
-
-def grid_of(case: Case) -> Grid:
-    marks = Count("marks__judgement", distinct=True)
-    found = list(case.candidates.select_related("image", "editor").annotate(judgements=marks).order_by("seed", "pk"))
-    editors = sorted({row.editor for row in found}, key=lambda editor: editor.slug)
-    seeds = sorted({row.seed for row in found})
-    cells = {(seed, editor.pk): [] for seed in seeds for editor in editors}  # type: dict[tuple[int, int], list[Candidate]]
-    for row in found:
-        cells[row.seed, row.editor_id].append(row)
-    rows = [(_("Seed %(n)d") % {"n": seed}, [cells[seed, editor.pk] for editor in editors]) for seed in seeds]
-    return Grid(editors, rows, len(found))
+def loaded(page: Page) -> Page:
+    """A page of candidates with all that a list shows of them."""
+    rows = Candidate.objects.select_related("image", "editor", "case").defer("settings")
+    found = rows.in_bulk([row.pk for row in page])
+    return replace(page, rows=[found[row.pk] for row in page if row.pk in found])

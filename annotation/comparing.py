@@ -1,13 +1,37 @@
-"""What the page gets that lays two candidates of a case over each other. For engineers: it names the editors."""
+"""The candidates of one case beside each other: all in a grid, or two over each other. For engineers: the editors are
+named."""
 
+from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Count
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from annotation.models import Candidate, Case, StoredImage
+from annotation.models import Candidate, Case, Editor, StoredImage
 
 MOST = 2
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The candidates of a case: a row for each seed with, for each editor, what it made of it; with several kinds of
+    settings that is more than one."""
+
+    editors: list[Editor]
+    rows: list[tuple[int, list[list[Candidate]]]]
+    count: int
+
+
+def grid_of(case: Case) -> Grid:
+    judgements = Count("marks__judgement", distinct=True)
+    found = list(case.candidates.select_related("image", "editor").annotate(judgements=judgements).order_by("pk"))
+    editors = sorted({row.editor for row in found}, key=lambda editor: editor.slug)
+    seeds = sorted({row.seed for row in found})
+    cells: dict[tuple[int, int], list[Candidate]] = {(seed, one.pk): [] for seed in seeds for one in editors}
+    for row in found:
+        cells[row.seed, row.editor_id].append(row)
+    return Grid(editors, [(seed, [cells[seed, one.pk] for one in editors]) for seed in seeds], len(found))
 
 
 def value_of(case: Case, chosen: list[str]) -> dict[str, Any]:

@@ -1,12 +1,11 @@
 """Counts of a data set. Those of a large one are kept for a minute and say when they were taken.
 
-To count a million candidates takes half a second, which is too long for every view of a page; a small data set is
+To count a million candidates takes up to half a second, which is too long for every view of a page; a small data set is
 counted each time, so that its page is never behind. Counting needs no help from whoever adds or removes rows.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -19,98 +18,86 @@ from annotation.models import Candidate, Case, Dataset
 
 LARGE = 50_000  # candidates: from here on counts are kept
 KEPT = 60  # seconds
+MOST_MAKERS = 200  # editors with their settings, of one data set
 
 
 @dataclass(frozen=True)
-class Figures:
-    """``makers``: (editor's key, candidates it made). ``counted_at``: ISO time."""
-
+class Size:
     cases: int
     sources: int
-    tasks: dict[str, int]
-    splits: dict[str, int]
-    categories: dict[str, int]  # "": uncategorised
-    makers: list[tuple[int, int]]
-    counted_at: str
-
-    @property
-    def candidates(self) -> int:
-        return sum(count for _editor, count in self.makers)
-
-    @property
-    def by_editor(self) -> dict[int, int]:
-        return dict(self.makers)
-
-    @property
-    def editors(self) -> int:
-        return len(self.makers)
+    candidates: int
 
     @property
     def is_large(self) -> bool:
         return self.candidates >= LARGE
+
+
+@dataclass(frozen=True)
+class Figures(Size):
+    """``editors``: the keys of those that made candidates. ``counted_at``: ISO time."""
+
+    tasks: dict[str, int]
+    splits: dict[str, int]
+    categories: dict[str, int]  # "": uncategorised
+    editors: list[int]
+    counted_at: str
 
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.counted_at)
 
 
-def figures_of(datasets: Sequence[Dataset]) -> list[Figures]:
-    """The counts of each data set: five queries for all of them, none for those that are kept."""
-    kept = {data.pk: _read("figures", data) for data in datasets}
-    missing = [data for data in datasets if kept[data.pk] is None]
-    fresh = _count(missing) if missing else {}
+def sizes_of(datasets: Sequence[Dataset]) -> list[Size]:
+    """The size of each data set: two queries for all of them, none for those that are kept."""
+    found = {data.pk: Size(**kept) for data in datasets if (kept := _read("size", data)) is not None}
+    missing = [data for data in datasets if data.pk not in found]
+    cases = Case.objects.filter(dataset__in=missing).order_by().values_list("dataset")
+    rows = {pk: (n, m) for pk, n, m in cases.annotate(n=Count("pk"), m=Count("source", distinct=True))}
+    made = Candidate.objects.filter(case__dataset__in=missing).order_by().values_list("case__dataset")
+    candidates = dict(made.annotate(n=Count("pk")))
     for data in missing:
-        if fresh[data.pk].is_large:
-            _write("figures", data, asdict(fresh[data.pk]))
-    names = [field.name for field in fields(Figures)]
-    return [
-        fresh[data.pk] if (value := kept[data.pk]) is None else Figures(**{name: value[name] for name in names})
-        for data in datasets
-    ]
+        count, sources = rows.get(data.pk, (0, 0))
+        found[data.pk] = Size(count, sources, candidates.get(data.pk, 0))
+        if found[data.pk].is_large:
+            _write("size", data, asdict(found[data.pk]))
+    return [found[data.pk] for data in datasets]
 
 
-def _count(datasets: list[Dataset]) -> dict[int, Figures]:
-    cases = Case.objects.filter(dataset__in=datasets).order_by().values_list("dataset")
-    sources = dict(cases.annotate(n=Count("source", distinct=True)))
-    tasks = _grouped(cases.values_list("dataset", "task").annotate(n=Count("pk")))
-    splits = _grouped(cases.values_list("dataset", "split").annotate(n=Count("pk")))
-    categories = _grouped(cases.values_list("dataset", "source__source_facts__category").annotate(n=Count("pk")))
-    makers = _makers(datasets)
-    now = timezone.now().isoformat()
-    return {
-        data.pk: Figures(
-            cases=sum(tasks[data.pk].values()),
-            sources=sources.get(data.pk, 0),
-            tasks=tasks[data.pk],
-            splits=splits[data.pk],
-            categories=categories[data.pk],
-            makers=sorted(makers[data.pk]),
-            counted_at=now,
-        )
-        for data in datasets
-    }
+def figures_of(dataset: Dataset) -> Figures:
+    """The counts of a data set: six queries, none where they are kept. Without counts by editor, for which SQLite sorts
+    all rows."""
+    (size,) = sizes_of([dataset])
+    return Figures(**kept_for(dataset, "figures", size.is_large, lambda: asdict(_count(dataset, size))))
 
 
-def _makers(datasets: list[Dataset]) -> dict[int, list[tuple[int, int]]]:
-    """(editor, candidates) of each data set. For one alone the group is the editor: SQLite then needs no sorting, and
-    half the time."""
-    makers: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    rows = Candidate.objects.order_by()
-    if len(datasets) == 1:
-        data = datasets[0].pk
-        makers[data] = list(rows.filter(case__dataset=data).values_list("editor").annotate(n=Count("pk")))
-        return makers
-    rows = rows.filter(case__dataset__in=datasets)
-    for data, editor, count in rows.values_list("case__dataset", "editor").annotate(n=Count("pk")):
-        makers[data].append((editor, count))
-    return makers
+def _count(dataset: Dataset, size: Size) -> Figures:
+    cases = dataset.cases.order_by()
+
+    def by(field: str) -> dict[str, int]:
+        return {value or "": count for value, count in cases.values_list(field).annotate(n=Count("pk"))}
+
+    return Figures(
+        **asdict(size),
+        tasks=by("task"),
+        splits=by("split"),
+        categories=by("source__source_facts__category"),
+        editors=sorted({editor for editor, _digest in makers_of(dataset, size)}),
+        counted_at=timezone.now().isoformat(),
+    )
 
 
-def _grouped(rows: Any) -> dict[int, dict[str, int]]:
-    counts: dict[int, dict[str, int]] = defaultdict(dict)
-    for data, value, count in rows:
-        counts[data][value or ""] = count
-    return counts
+def makers_of(dataset: Dataset, size: Size) -> list[list[Any]]:
+    """[editor, hash of its settings] of all candidates, each once. Of very many, as where each row has settings of its
+    own, some; then every editor comes with an empty hash as well."""
+    return kept_for(dataset, "makers", size.is_large, lambda: _makers(dataset))
+
+
+def _makers(dataset: Dataset) -> list[list[Any]]:
+    rows = Candidate.objects.filter(case__dataset=dataset).order_by()
+    found = [list(row) for row in rows.values_list("editor", "settings_hash").distinct()[:MOST_MAKERS]]
+    if len(found) == MOST_MAKERS:
+        found += [[editor, ""] for editor in rows.values_list("editor", flat=True).distinct()]
+    return sorted(found)
 
 
 # What is kept -------------------------------------------------------------------------------------------------------
@@ -118,9 +105,9 @@ def _grouped(rows: Any) -> dict[int, dict[str, int]]:
 Value = TypeVar("Value")
 
 
-def kept_for(dataset: Dataset, name: str, figures: Figures, make: Callable[[], Value]) -> Value:
+def kept_for(dataset: Dataset, name: str, large: bool, make: Callable[[], Value]) -> Value:
     """``make()``, or what it said at most a minute ago where the data set is large. The value must be plain JSON."""
-    if not figures.is_large:
+    if not large:
         return make()
     found = _read(name, dataset)
     if found is None:

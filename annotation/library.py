@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ CANDIDATE = {
     "fault_note": "fault_note",
     "kept": "fault_kept",
 }
+JSON = ("params", "settings")
 CHUNK = 500  # cases read at once
 Values = dict[str, Any]
 Group = tuple[Values, list[Values]]  # a case and its candidates
@@ -76,13 +78,27 @@ def content(dataset: Dataset) -> Iterator[Group]:
     keys = sorted(dataset.cases.values_list("key", "pk"))
     for start in range(0, len(keys), CHUNK):
         chunk = [pk for _key, pk in keys[start : start + CHUNK]]
-        cases = {row[0]: dict(zip(CASE, row[1:], strict=True)) for row in _rows(Case, chunk, "pk", CASE)}
+        cases = {row[0]: _named(CASE, row[1:]) for row in _rows(Case, chunk, "pk", CASE)}
         candidates = defaultdict(list)
         for case, *row in _rows(Candidate, chunk, "case", CANDIDATE):
-            candidates[case].append(dict(zip(CANDIDATE, row, strict=True)))
+            candidates[case].append(_named(CANDIDATE, row))
         for pk in chunk:
             if pk in cases:
                 yield cases[pk], sorted(candidates[pk], key=identity)
+
+
+def _named(fields: Mapping[str, str], row: Iterable[Any]) -> Values:
+    values = dict(zip(fields, row, strict=True))
+    return {name: plain(value) if name in JSON else value for name, value in values.items()}
+
+
+def plain(value: Any) -> Any:
+    """JSON whose numbers are written in one way: PostgreSQL keeps 1e16 as 10000000000000000, SQLite as it was."""
+    if isinstance(value, float) and value.is_integer():
+        return int(Decimal(repr(value)))  # by its digits, as PostgreSQL does: int(1e300) is another number
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
+    return [plain(one) for one in value] if isinstance(value, list) else value
 
 
 def _rows(model: type[Model], keys: list[int], by: str, fields: Mapping[str, str]) -> Iterable[tuple[Any, ...]]:

@@ -8,10 +8,10 @@ from uuid import UUID
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.shortcuts import get_object_or_404
 
-from annotation.models import Candidate, Case, Dataset, Study
+from annotation.models import Candidate, Case, Dataset, DatasetVersion, Study
 from webapp.jobs.models import Job
 
-KINDS = ("import", "generate")
+KINDS = ("import", "generate", "propose")  # instruction writing makes cases, too
 SHOWN = 20
 
 
@@ -44,9 +44,15 @@ def studies_of(candidate: Candidate) -> QuerySet[Study]:
 
 
 def jobs_of(dataset: Dataset) -> Iterable[Job]:
-    """The newest jobs that brought rows into a data set: imports and generation."""
+    """The newest jobs that brought rows into a data set: imports, generation, instruction writing."""
     about = Q(config__slug=dataset.slug) | Q(config__dataset=str(dataset.uid))
     return Job.objects.filter(about, kind__in=KINDS, parent=None).select_related("created_by").order_by("-pk")[:SHOWN]
+
+
+def freeze_of(version: DatasetVersion) -> Job | None:
+    """The job that made a version; None once it is deleted."""
+    made = Job.objects.filter(kind="freeze", config__dataset=str(version.dataset.uid), summary__new=True)
+    return made.filter(summary__version=str(version.uid)).first()
 
 
 def pretty(value: dict[str, Any]) -> str:

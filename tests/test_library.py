@@ -112,6 +112,20 @@ def test_the_hash_is_the_same_on_every_database(db: None) -> None:
     assert dataset_hash(content([0, 1, 2])) == "8e732d4bcfbe972eef8d408cac13e0aa0f47a4e041e2c21e150c01f9ed8f4550"
 
 
+@pytest.mark.parametrize("numbers", [(1e16, 10**16), (1.0, 1), (-0.0, 0), (1.5e300, 15 * 10**299)])
+def test_a_number_has_one_form_in_the_hash(db: None, numbers: tuple[float, int]) -> None:
+    """One database gives 1e16 back as it was written, another as a whole number."""
+    data = content([0, 1, 2])
+    found = set()
+    for number in numbers:
+        data.cases.update(params={"x": [number, {"y": number}], "z": 0.5, "t": True})
+        Candidate.objects.filter(case__dataset=data).update(settings={"x": number})
+        found.add(dataset_hash(data))
+    data.cases.update(params={"x": [numbers[1] + 1, {"y": numbers[1]}], "z": 0.5, "t": True})
+    assert len(found) == 1
+    assert dataset_hash(data) not in found
+
+
 def test_names_and_notices_are_no_content(db: None) -> None:
     data = content([0, 1, 2])
     before = dataset_hash(data)

@@ -7,9 +7,10 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotation import browse, lineage
+from annotation import comparing, lineage
 from annotation.comparing import value_of
-from annotation.models import Candidate, Dataset
+from annotation.library import load_tasks
+from annotation.models import Candidate, Dataset, Editor
 from annotation.studies import add_member
 from tests import judging
 from tests.judging import judge, rated
@@ -22,6 +23,7 @@ SCORES = rated({"quality": 2.5, "alignment": 3, "preservation": 4})
 @pytest.fixture
 def data(db: None, carol: User) -> Dataset:
     """Three cases, some of whose candidates are judged; another data set beside it."""
+    load_tasks()  # a test with real transactions may have emptied all tables
     made = judging.dataset(cases=3, editors=3, seeds=2, notice="Demo data.")
     judging.dataset(cases=1, editors=2)
     study = judging.study(made, "mos")
@@ -39,14 +41,14 @@ def browser(bob: User) -> Client:
 
 def test_the_grid_has_every_candidate_in_its_place(data: Dataset) -> None:
     for case in data.cases.all():
-        grid = browse.grid_of(case)
+        grid = comparing.grid_of(case)
         placed = [
-            (words, editor.slug, one.pk)
-            for words, cells in grid.rows
+            (seed, editor.slug, one.pk)
+            for seed, cells in grid.rows
             for editor, cell in zip(grid.editors, cells, strict=True)
             for one in cell
         ]
-        expected = [(f"Seed {row.seed}", row.editor.slug, row.pk) for row in case.candidates.all()]
+        expected = [(row.seed, row.editor.slug, row.pk) for row in case.candidates.all()]
         assert sorted(placed) == sorted(expected)
         assert grid.count == len(expected)
 
@@ -66,11 +68,21 @@ def test_the_candidate_page_says_where_it_comes_from(data: Dataset, browser: Cli
     whole = Job.objects.create(kind="generate", queue="gpu", title="The whole job", config={})
     part = Job.objects.create(kind="generate", queue="gpu", title="Its part", config={}, parent=whole)
     candidate = Candidate.objects.filter(marks__isnull=False, case__dataset=data)[0]
+    Editor.objects.filter(pk=candidate.editor_id).update(module="drawn_flow")
     values = {"job": part, "seconds": 1.25, "noise_seed": 4242, "settings": {"steps": 28, "note": "<b>ü</b>"}}
     decided = {"fault": "noise", "fault_note": "0.9 of 1", "fault_kept": True, "fault_decided_by": alice}
     Candidate.objects.filter(pk=candidate.pk).update(**values, **decided)
     text = html.unescape(browser.get(reverse("candidate", args=[candidate.uid])).content.decode())
-    for words in ("The whole job", "Its part", "in 1.25 s", "4242", '"steps": 28', "0.9 of 1", "Kept by alice."):
+    for words in (
+        "The whole job",
+        "Its part",
+        "in 1.25 s",
+        "4242",
+        '"steps": 28',
+        "0.9 of 1",
+        "Kept by alice.",
+        "drawn_flow",
+    ):
         assert words in text
     assert candidate.case.key in text
     assert candidate.image.sha256 in text
@@ -92,8 +104,9 @@ def test_the_lineage_of_a_data_set(data: Dataset, browser: Client, alice: User) 
     data.save()
     Job.objects.create(kind="import", queue="default", title="Import one", config={"slug": data.slug}, created_by=alice)
     Job.objects.create(kind="generate", queue="gpu", title="Make some", config={"dataset": str(data.uid)})
+    Job.objects.create(kind="propose", queue="default", title="Write some", config={"dataset": str(data.uid)})
     Job.objects.create(kind="generate", queue="gpu", title="Of another", config={"dataset": str(parent.uid)})
-    assert [job.title for job in lineage.jobs_of(data)] == ["Make some", "Import one"]
+    assert [job.title for job in lineage.jobs_of(data)] == ["Write some", "Make some", "Import one"]
     text = html.unescape(browser.get(reverse("statistics", args=[data.uid])).content.decode())
     assert parent.get_absolute_url() in text
     assert '"per_cell": 20' in text

@@ -8,61 +8,22 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.db.models import CharField, F, Value
-from django.db.models.functions import Cast, Concat
 from django.http import QueryDict
 from django.test import Client
 from django.urls import reverse
 
-from annotation import browse, figures, statistics
-from annotation.figures import figures_of
-from annotation.models import Candidate, Case, Category, Dataset, Editor, Judgement, Source, Unmade
-from annotation.studies import add_member
+from annotation import browse, figures
+from annotation.figures import figures_of, sizes_of
+from annotation.models import Candidate, Case, Dataset, Judgement
 from tests import judging
-from tests.judging import judge, rated
+from tests.varied import category_of, join, set_aside, unlike, varied
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
-
-SCORES = rated({"quality": 2.5, "alignment": 3, "preservation": 4})
-WORDS = ("Remove the red mug", "Add a 100% RED hat", "Make the sky_line blue", "Entferne die Schüssel", "Add a dog")
 
 
 @pytest.fixture
 def data(db: None, carol: User) -> Dataset:
-    """Twelve cases of all sorts, a third of their outputs checked, two judged; another data set beside it."""
-    made = judging.dataset(cases=12, editors=3, seeds=2, notice="Demo data.")
-    judging.dataset(cases=3, editors=2)
-    cases, categories = list(made.cases.order_by("pk")), list(Category.objects.all()[:2])
-    study = judging.study(made, "mos")
-    add_member(study=study, user=carol)
-    judge(study, carol, lambda _row: SCORES, limit=4)
-    for number, case in enumerate(cases):
-        case.task_id = ("add", "remove", "style")[number % 3]
-        case.split = ("train", "dev", "test", "bench")[number % 4]
-        case.instruction = WORDS[number % 5]
-        case.instruction_zh = "移除红色杯子" if number % 5 == 0 else ""
-        case.save()
-        if number % 2:
-            Source.objects.create(image=case.source, category=categories[number % 4 // 2] if number % 3 else None)
-        for candidate in case.candidates.order_by("pk")[number % 3 : 2]:
-            kept = (None, True, False)[candidate.pk % 3]
-            Candidate.objects.filter(pk=candidate.pk).update(fault=("noise", "size")[number % 2], fault_kept=kept)
-    for number, case in enumerate(join(made, judging.dataset(cases=4, editors=2))):
-        for candidate in case.candidates.order_by("pk")[: number % 3]:
-            candidate.delete()
-    return made
-
-
-def unlike(prefix: str) -> Concat:
-    """A text that differs from row to row."""
-    return Concat(Value(prefix), Cast(F("pk"), CharField()))
-
-
-def join(data: Dataset, other: Dataset) -> list[Case]:
-    """Move the cases of another data set into this one."""
-    cases = list(other.cases.order_by("pk"))
-    other.cases.update(dataset=data, key=unlike("more-"))
-    return cases
+    return varied(carol)
 
 
 @pytest.fixture
@@ -75,15 +36,6 @@ def browser(bob: User) -> Client:
 # Brute force --------------------------------------------------------------------------------------------------------
 
 
-def set_aside(candidate: Candidate) -> bool:
-    return bool(candidate.fault) and candidate.fault_kept is not True
-
-
-def category_of(case: Case) -> str:
-    facts = Source.objects.filter(image=case.source).first()
-    return facts.category_id or "none" if facts else "none"
-
-
 def judged(case: Case) -> bool:
     return Judgement.objects.filter(unit__item__case=case).exists()
 
@@ -93,16 +45,24 @@ def has_words(case: Case, text: str) -> bool:
     return all(any(word.lower() in place for place in places) for word in text.split())
 
 
+def in_bin(length: int, value: str) -> bool:
+    low, high = value.split("-")
+    return int(low) <= max(length, 1) <= (int(high) if high else length)
+
+
 CASE_RULES: dict[str, Callable[[Case, str], bool]] = {
     "task": lambda case, value: case.task_id == value,
     "group": lambda case, value: case.task.group == value,
     "split": lambda case, value: case.split == value,
     "category": lambda case, value: category_of(case) == value,
     "editor": lambda case, value: any(row.editor.slug == value for row in case.candidates.all()),
-    "fewer": lambda case, value: case.candidates.count() < int(value),
+    "least": lambda case, value: case.candidates.count() >= int(value),
+    "most": lambda case, value: case.candidates.count() <= int(value),
     "aside": lambda case, value: any(map(set_aside, case.candidates.all())) == (value == "yes"),
     "judged": lambda case, value: judged(case) == (value == "yes"),
     "text": has_words,
+    "length": lambda case, value: in_bin(len(case.instruction), value),
+    "size": lambda case, value: f"{case.source.width}x{case.source.height}" == value,
 }
 CANDIDATE_RULES: dict[str, Callable[[Candidate, str], bool]] = {
     "editor": lambda row, value: row.editor.slug == value,
@@ -114,7 +74,8 @@ CANDIDATE_RULES: dict[str, Callable[[Candidate, str], bool]] = {
         "none": not row.fault,
         "aside": set_aside(row),
         "kept": bool(row.fault) and row.fault_kept is True,
-    }.get(value, row.fault == value),
+    }.get(value, row.fault == value and set_aside(row)),
+    "judged": lambda row, value: row.marks.exists() == (value == "yes"),
 }
 
 
@@ -125,10 +86,12 @@ def cases_by(data: Dataset, values: dict[str, str]) -> list[Case]:
 
 def values_for(data: Dataset, name: str) -> list[str]:
     """Every value that the filter offers; for a field, some."""
-    (counts,) = figures_of([data])
+    counts = figures_of(data)
     (found,) = [one for one in browse.case_filters(counts) if one.name == name]
     return [value for value, _label in found.choices or []] or {
-        "fewer": ["1", "2", "6", "7", "99"],
+        "least": ["0", "1", "2", "6", "99"],
+        "most": ["0", "1", "5", "6"],
+        "size": ["64x48", "65x48", "1x1"],
         "text": ["red", "RED mug", "100%", "sky_", "_", "100_", "红色", "SCH", "case-003", "no such word", "a dog"],
     }[name]
 
@@ -146,7 +109,7 @@ def test_it_works_each_filter_finds_what_a_loop_finds(data: Dataset, name: str) 
 
 
 def test_filters_together_leave_what_all_of_them_leave(data: Dataset) -> None:
-    values = {"text": "a", "task": "add", "aside": "yes", "fewer": "7"}
+    values = {"text": "a", "task": "add", "aside": "yes", "most": "6", "length": "1-20"}
     found = list(browse.cases_of(data, values).order_by("pk"))
     assert found == cases_by(data, values)
     assert found
@@ -162,9 +125,7 @@ def test_each_filter_of_candidates_finds_what_a_loop_finds(data: Dataset, name: 
     for number, row in enumerate(rows):
         job = (None, jobs[0], jobs[1], part)[number % 4]
         Candidate.objects.filter(pk=row.pk).update(job=job, settings_hash=("a" * 16, "b" * 16)[number % 2])
-    (counts,) = figures_of([data])
-    cache.clear()
-    filters = browse.candidate_filters(data, counts, QueryDict(""))
+    filters = browse.candidate_filters(data, QueryDict(""))
     (one,) = [one for one in filters if one.name == name]
     values = [value for value, _label in one.choices or []] or ["0", "1", "77"]
     assert len(values) >= 2
@@ -209,7 +170,10 @@ def test_a_chip_removes_one_filter(data: Dataset, browser: Client) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["task=nosuch", "split=%00", "fewer=many", "fewer=-1", "category=x", "seed=1e9", "job=x", "fault=?", "after=x"],
+    [
+        *("task=nosuch", "split=%00", "least=many", "most=-1", "category=x", "seed=1e9", "job=x", "fault=?", "after=x"),
+        *("size=1x", "size=%D9%A1x1", "length=1-", "order=odd", "settings=x", "judged=1", "text=%00"),
+    ],
 )
 @pytest.mark.parametrize("name", ["dataset", "dataset_candidates"])
 def test_a_value_that_cannot_be_is_no_filter(data: Dataset, browser: Client, name: str, query: str) -> None:
@@ -226,6 +190,40 @@ def test_a_hostile_text_is_shown_as_text(data: Dataset, browser: Client) -> None
     assert "Nothing matches" in text
 
 
+@pytest.mark.parametrize("name", ["dataset", "dataset_candidates"])
+def test_an_empty_list_says_what_to_do(db: None, browser: Client, name: str) -> None:
+    url = reverse(name, args=[Dataset.objects.create(slug="empty", name="Empty").uid])
+    nothing = {"dataset": "No cases yet", "dataset_candidates": "No candidates yet"}[name]
+    assert nothing in browser.get(url).content.decode()
+    assert "Nothing matches" in browser.get(url + "?text=red&seed=3").content.decode()
+
+
+def test_newest_first_is_the_other_way_round(data: Dataset, browser: Client) -> None:
+    url = reverse("dataset", args=[data.uid])
+    found = [
+        re.findall(r'<h2><a href="/cases/([^/]+)/', text) for text in pages(browser, url + "?order=newest&task=add")
+    ]
+    seen = [uid for uids in found for uid in uids]
+    assert seen == [str(case.uid) for case in cases_by(data, {"task": "add"})][::-1]
+
+
+def test_candidates_are_paged_in_both_directions(data: Dataset, browser: Client) -> None:
+    join(data, judging.dataset(cases=50, editors=3))
+    uids = [
+        str(uid) for uid in Candidate.objects.filter(case__dataset=data).order_by("pk").values_list("uid", flat=True)
+    ]
+    url = reverse("dataset_candidates", args=[data.uid])
+    for query, expected in (("", uids), ("?order=newest", uids[::-1])):
+        texts = list(pages(browser, url + query))
+        found = [re.findall(r'<figure><a href="/candidates/([^/]+)/', text) for text in texts]
+        assert [uid for page in found for uid in page] == expected
+        assert len(found) == 2
+        back = re.search(r'rel="prev" href="([^"]+)"', texts[1])
+        assert back
+        again = browser.get(url + html.unescape(back[1])).content.decode()
+        assert re.findall(r'<figure><a href="/candidates/([^/]+)/', again) == found[0]
+
+
 def test_a_large_group_is_cut_and_says_so(db: None, browser: Client) -> None:
     data = judging.dataset(cases=1, editors=4, seeds=5)
     text = browser.get(reverse("dataset", args=[data.uid])).content.decode()
@@ -237,8 +235,9 @@ def test_a_large_group_is_cut_and_says_so(db: None, browser: Client) -> None:
 
 
 def test_counts_are_those_of_the_rows(data: Dataset) -> None:
-    others = list(Dataset.objects.exclude(pk=data.pk))
-    for found, each in zip(figures_of([data, *others]), [data, *others], strict=True):
+    every = list(Dataset.objects.all())
+    for size, each in zip(sizes_of(every), every, strict=True):
+        found = figures_of(each)
         cases = list(each.cases.all())
         candidates = list(Candidate.objects.filter(case__dataset=each))
         assert found.cases == len(cases)
@@ -246,25 +245,50 @@ def test_counts_are_those_of_the_rows(data: Dataset) -> None:
         assert found.tasks == Counter(case.task_id for case in cases)
         assert found.splits == Counter(case.split for case in cases)
         assert found.categories == Counter(category_of(case).replace("none", "") for case in cases)
-        assert found.by_editor == Counter(row.editor_id for row in candidates)
+        assert found.editors == sorted({row.editor_id for row in candidates})
         assert found.candidates == len(candidates)
-        assert figures_of([each])[0].by_editor == found.by_editor, "alone as among others"
+        assert (size.cases, size.sources, size.candidates) == (found.cases, found.sources, len(candidates))
+    assert [size.cases for size in sizes_of(every)].count(0) == 1, "one has given its cases away"
 
 
 def test_counts_of_a_large_data_set_are_kept_for_a_while(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(figures, "LARGE", 10)
-    (before,) = figures_of([data])
+    before = figures_of(data)
     join(data, judging.dataset(cases=1, editors=1))
-    (kept,) = figures_of([data])
-    assert (kept.cases, kept.moment, kept.by_editor) == (before.cases, before.moment, before.by_editor)
+    assert figures_of(data) == before
     cache.clear()
-    assert figures_of([data])[0].cases == before.cases + 1
+    assert figures_of(data).cases == before.cases + 1
+
+
+def test_sizes_of_large_data_sets_are_kept_for_a_while(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = judging.dataset(cases=1, editors=1)
+    monkeypatch.setattr(figures, "LARGE", 10)
+    before = sizes_of([data, small])
+    join(data, judging.dataset(cases=1, editors=1))
+    join(small, judging.dataset(cases=1, editors=1))
+    after = sizes_of([data, small])
+    assert [now.cases - then.cases for now, then in zip(after, before, strict=True)] == [0, 1]
+    assert [size.is_large for size in after] == [True, False]
+
+
+def test_very_many_kinds_of_settings_are_not_all_offered(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    Candidate.objects.filter(case__dataset=data).update(settings_hash=unlike("kind-"))
+    monkeypatch.setattr(figures, "MOST_MAKERS", 5)
+    named = Candidate.objects.filter(case__dataset=data).order_by("settings_hash").last()
+    assert named
+    for asked, count in (("", 5), (f"settings={named.settings_hash}", 6)):
+        offered = {one.name: one for one in browse.candidate_filters(data, QueryDict(asked))}["settings"].choices
+        assert len(offered or []) == count
+    editors = {one.name: one for one in browse.candidate_filters(data, QueryDict(""))}["editor"].choices
+    assert editors
+    assert len(editors) == 3, "every editor is offered all the same"
+    assert named.settings_hash in dict(offered or [])
 
 
 def test_counts_of_a_small_data_set_are_never_behind(data: Dataset) -> None:
-    (before,) = figures_of([data])
+    before = figures_of(data)
     join(data, judging.dataset(cases=1, editors=1))
-    assert figures_of([data])[0].cases == before.cases + 1
+    assert figures_of(data).cases == before.cases + 1
 
 
 def test_pages_work_while_redis_is_away(
@@ -278,53 +302,10 @@ def test_pages_work_while_redis_is_away(
     assert browser.get(reverse("statistics", args=[data.uid])).status_code == 200
 
 
-# Statistics ---------------------------------------------------------------------------------------------------------
-
-
-def test_statistics_are_those_of_the_rows(data: Dataset) -> None:
-    candidates = list(Candidate.objects.filter(case__dataset=data))
-    editor = Editor.objects.order_by("pk")[0]
-    case = data.cases.all()[0]
-    for seed, reason in ((90, "failed"), (91, "failed"), (92, "unreadable")):
-        Unmade.objects.create(case=case, editor=editor, seed=seed, settings_hash="", reason=reason)
-    found = statistics.of(data)
-    for row in found["editors"]:
-        mine = [one for one in candidates if one.editor_id == row.editor.pk]
-        assert row.made == len(mine)
-        assert row.aside == sum(map(set_aside, mine))
-        assert row.kept == sum(one.fault_kept is True and bool(one.fault) for one in mine)
-        assert sum(row.faults) == row.aside
-        assert row.aside_share == pytest.approx(100 * row.aside / row.made)
-        assert (row.failed, row.unreadable) == ((2, 1) if row.editor == editor else (0, 0))
-    cases = list(data.cases.all())
-    assert sum(line.value for line in found["lengths"]) == len(cases)
-    for line, (low, high) in zip(found["lengths"], ((1, 20), (21, 40)), strict=False):
-        assert line.value == sum(low <= len(case.instruction) <= high for case in cases)
-    groups = Counter(case.candidates.count() for case in cases)
-    assert [line.value for line in found["groups"]] == [groups[size] for size in sorted(groups)]
-    for name, counts, line in found["tasks"]:
-        mine_of = [case for case in cases if case.task.name == name]
-        assert counts == [sum(case.split == split for case in mine_of) for split in ("train", "dev", "test", "bench")]
-        assert line.value == len(mine_of)
-    categories = Counter(map(category_of, cases))
-    assert [line.value for _counts, line in found["categories"]][-1] == categories.pop("none")
-    assert sorted(line.value for _counts, line in found["categories"][:-1]) == sorted(categories.values())
-    for counts, line in found["categories"]:
-        assert sum(counts[:4]) == sum(counts[4:]) == line.value
-    marked = {mark.candidate_id for row in candidates for mark in row.marks.all()}
-    assert found["judged"] == len(marked) > 0
-
-
-def test_statistics_of_an_empty_data_set(db: None, browser: Client) -> None:
-    data = Dataset.objects.create(slug="empty", name="Empty")
-    assert browser.get(reverse("statistics", args=[data.uid])).status_code == 200
-    assert statistics.of(data)["judged_share"] == 0
-
-
 # Queries --------------------------------------------------------------------------------------------------------------
 
 
-BUDGETS = {"dataset": 15, "dataset_candidates": 15, "statistics": 24, "case": 8, "compare": 6, "candidate": 6}
+BUDGETS = {"dataset": 15, "dataset_candidates": 15, "statistics": 22, "case": 8, "compare": 6, "candidate": 6}
 
 
 @pytest.mark.parametrize("name", BUDGETS)

@@ -102,7 +102,7 @@ def add_members(count: int, owner: User) -> None:
 # page: (what makes it longer, the most queries that it may cost)
 PAGES: dict[str, tuple[Callable[[int, User], None], int]] = {
     "datasets": (add_datasets, 12),
-    "dataset": (add_cases, 16),
+    "dataset": (add_cases, 15),
     "studies": (add_studies, 10),
     "study": (add_ratings, 16),
     "study_figures": (add_rankings, 16),

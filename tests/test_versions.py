@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation import markdown
-from annotation.library import dataset_hash
+from annotation.curation.services import load_categories
+from annotation.library import dataset_hash, load_tasks
 from annotation.models import Candidate, Category, Dataset, DatasetVersion, Source, Task
 from annotation.versions import freeze, manifest
 from annotation.versions.card import card, escaped, front_matter
@@ -24,12 +25,15 @@ from tests import judging
 from tests.freezing import frozen, run_of, work
 from webapp.accounts.models import User
 from webapp.jobs.folder import JobError, JobStopped
+from webapp.jobs.models import Job
 
 NOTICE = "Demo data. Classical edits of photographs."
 
 
 @pytest.fixture
 def data(db: None) -> Dataset:
+    load_tasks()  # a test with real transactions may have emptied all tables
+    load_categories()
     made = judging.dataset(cases=4, editors=2, seeds=2, notice=NOTICE)
     first = made.cases.order_by("pk")[0]
     Source.objects.create(image=first.source, category=Category.objects.get(slug="dog"))
@@ -277,6 +281,7 @@ def test_the_pages(data: Dataset, browser: Client) -> None:
     page = browser.get(reverse("version", args=[version.uid])).content.decode()
     assert version.content_hash in page
     assert "Demo data." in page
+    assert Job.objects.get(kind="freeze").get_absolute_url() in page
     assert "<b>Ä</b>" not in page
     answer: Any = browser.get(reverse("version_manifest", args=[version.uid]))
     assert b"".join(answer.streaming_content) == stored(version)

@@ -20,7 +20,9 @@ from django.urls import reverse
 from PIL import Image
 
 from annotation import pictures
+from annotation.curation.services import load_categories
 from annotation.importing.images import verify
+from annotation.library import load_tasks
 from annotation.models import Candidate, Category, Dataset, DatasetVersion, Source, StoredImage
 from annotation.versions import export, shards
 from annotation.versions.rows import Options
@@ -55,6 +57,8 @@ print(json.dumps({split: [plain(row) for row in rows] for split, rows in found.i
 @pytest.fixture
 def data(db: None, tmp_path: Path) -> Dataset:
     """Three splits, a mask, a case without candidates, an output set aside and one kept, a source that is shared."""
+    load_tasks()  # a test with real transactions may have emptied all tables
+    load_categories()
     made = make.dataset(tmp_path, cases=5, editors=2)
     made.notice, made.description = NOTICE, "About: it. | ---"
     made.save()

@@ -51,6 +51,10 @@ def _summary(version: DatasetVersion, facts: dict[str, Any]) -> list[str]:
     return [*lines, f"- Note: {escaped(version.note)}"] if version.note else lines
 
 
+def _many(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def _table(*rows: list[Any]) -> list[str]:
     head, *body = [[str(cell) for cell in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
@@ -94,9 +98,9 @@ def _editors(facts: dict[str, Any]) -> list[str]:
         lines += ["", f"Settings of {escaped(slug)}:", ""]
         for settings, made in row["settings"]:
             text = json.dumps(settings, sort_keys=True, ensure_ascii=False)
-            lines.append(f"- {escaped(text) if settings else 'none recorded'}: {made:,} candidates")
+            lines.append(f"- {escaped(text) if settings else 'none recorded'}: {_many(made, 'candidate')}")
         if (more := row["kinds_of_settings"] - len(row["settings"])) > 0:
-            lines.append(f"- {more:,} more kinds of settings; the rows have them all")
+            lines.append(f"- {_many(more, 'more kind')} of settings; the rows have them all")
     return lines
 
 
@@ -107,8 +111,8 @@ def _sources(facts: dict[str, Any]) -> list[str]:
         "",
         *_table(["licence", "cases"], *rows),
         "",
-        f"{facts['attributions']:,} different notes name the pictures' authors: each row has its own, in the column "
-        "attribution, which must go with the picture.",
+        f"{_many(facts['attributions'], 'different note')} on the pictures' authors: each row has its own, in the "
+        "column attribution, which must go with the picture.",
     ]
 
 

@@ -4,10 +4,11 @@ from collections import Counter, defaultdict
 from statistics import median
 from typing import Any
 
+from annotation import lineage
 from annotation.library import Group, Values
 from annotation.models import Dataset, Editor
 
-MOST_SETTINGS = 20  # kinds of settings that the card shows of an editor
+MOST_SETTINGS = 5  # kinds of settings that the card shows of an editor
 
 
 def usable(candidate: Values) -> bool:
@@ -97,8 +98,6 @@ class _Made:
 
 
 def _about(dataset: Dataset) -> dict[str, Any]:
-    from annotation import lineage
-
     parent = dataset.derived_from
     return {
         "name": dataset.name,

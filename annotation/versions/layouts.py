@@ -29,7 +29,7 @@ class Target:
 @dataclass(frozen=True)
 class Layout:
     """``write`` puts everything but the README into the archive. ``about``: what the README says of the files.
-    ``front``: lines of its YAML, for a version and the splits that have cases."""
+    ``front``: lines of its YAML, from the splits that have cases."""
 
     write: Callable[[DatasetVersion, Options, Target], None]
     about: str

@@ -5,9 +5,9 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from annotation import browse, comparing, imports, lineage, queries, statistics
+from annotation import browse, comparing, filters, imports, lineage, queries, statistics
 from annotation.access import dataset_of
-from annotation.figures import figures_of
+from annotation.figures import figures_of, sizes_of
 from annotation.forms import UploadForm, UploadIntoForm
 from annotation.models import Dataset, StoredImage
 from webapp.accounts.access import engineers, may_change, signed_in, user_of
@@ -17,20 +17,21 @@ from webapp.core.paging import page_of
 @engineers
 def datasets(request: HttpRequest) -> HttpResponse:
     page = page_of(request, Dataset.objects.select_related("created_by"))
-    rows = list(zip(page.rows, figures_of(page.rows), strict=True))
+    rows = list(zip(page.rows, sizes_of(page.rows), strict=True))
     return render(request, "library/datasets.html", {"page": page, "rows": rows})
 
 
 @engineers
 def dataset(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = dataset_of(request, uid)
-    (figures,) = figures_of([found])
-    filters = browse.chosen(browse.case_filters(figures), request.GET)
+    figures = figures_of(found)
+    offered = filters.chosen(browse.case_filters(figures), request.GET)
+    newest = offered.values.get("order") == browse.NEWEST
     context = {
         "dataset": found,
         "figures": figures,
-        "filters": filters,
-        "page": page_of(request, browse.cases_of(found, browse.values_of(filters)), size=24, newest_first=False),
+        "filters": offered,
+        "page": page_of(request, browse.cases_of(found, offered.values), size=24, newest_first=newest),
         "may_change": may_change(user_of(request), found.created_by_id),
     }
     return render(request, "library/dataset.html", context)
@@ -40,10 +41,10 @@ def dataset(request: HttpRequest, uid: UUID) -> HttpResponse:
 def candidates(request: HttpRequest, uid: UUID) -> HttpResponse:
     """A contact sheet of a data set's candidates."""
     found = dataset_of(request, uid)
-    (figures,) = figures_of([found])
-    filters = browse.chosen(browse.candidate_filters(found, figures, request.GET), request.GET)
-    rows = browse.candidates_of(found, browse.values_of(filters))
-    context = {"dataset": found, "filters": filters, "page": page_of(request, rows, size=120, newest_first=False)}
+    offered = filters.chosen(browse.candidate_filters(found, request.GET), request.GET)
+    newest = offered.values.get("order") == browse.NEWEST
+    page = page_of(request, browse.candidates_of(found, offered.values), size=120, newest_first=newest)
+    context = {"dataset": found, "filters": offered, "page": browse.loaded(page)}
     return render(request, "library/candidates.html", context)
 
 
@@ -57,7 +58,7 @@ def statistics_page(request: HttpRequest, uid: UUID) -> HttpResponse:
 @engineers
 def case(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = lineage.case_of(uid)
-    context = {"case": found, "dataset": found.dataset, "grid": browse.grid_of(found)}
+    context = {"case": found, "dataset": found.dataset, "grid": comparing.grid_of(found)}
     return render(request, "library/case.html", context)
 
 

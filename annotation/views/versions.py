@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST
 
-from annotation import markdown
+from annotation import lineage, markdown
 from annotation.access import dataset_of
 from annotation.models import DatasetVersion
 from annotation.versions.card import card
@@ -98,6 +98,7 @@ def version(request: HttpRequest, uid: UUID) -> HttpResponse:
         "dataset": found.dataset,
         "card": markdown.render(card(found)).replace("<table>", '<table class="table tight">'),
         "changes": found.facts["changes"],
+        "job": lineage.freeze_of(found),
         "form": ExportForm(),
         "exports": exports.order_by("-pk")[:EXPORTS],
     }

@@ -28,16 +28,21 @@ CASE_FILTERS = {
     "split": ("split=bench", "split=dev"),
     "category": ("category=none", "category={category}"),
     "editor": ("editor=editor-5", "editor=editor-0&text=nosuchword"),
-    "candidates": ("fewer=1", "fewer=5", "fewer=5&text=nosuchword"),
+    "candidates": ("most=0", "least=1", "least=5&most=23", "least=24", "most=0&text=nosuchword"),
     "outputs set aside": ("aside=yes", "aside=no", "aside=yes&text=nosuchword"),
     "judgements": ("judged=yes", "judged=no", "judged=yes&text=nosuchword"),
+    "length of the instruction": ("length=1-20", "length=81-160", "length=321-"),
+    "size of the source": ("size=1024x768", "size=1x1"),
+    "order": ("order=newest", "order=newest&aside=no"),
 }
 CANDIDATE_FILTERS = {
     "editor": ("editor=editor-5", "editor=editor-0&seed=999999"),
     "seed": ("seed=3", "seed=999999"),
     "task": ("task=bokeh", "task=bokeh&seed=999999"),
     "output check": ("fault=noise", "fault=aside", "fault=kept", "fault=none", "fault=noise&seed=999999"),
+    "judgements": ("judged=yes", "judged=no", "judged=no&order=newest", "judged=yes&seed=999999"),
     "settings": ("settings={settings}", "settings={settings}&seed=999999"),
+    "order": ("order=newest", "order=newest&fault=noise"),
     "job": ("job={job}", "job={job}&editor=editor-0&seed=999999"),
 }
 
@@ -75,9 +80,9 @@ class Browser:
         return statistics.median(seconds for seconds, _queries in found), max(queries for _s, queries in found)
 
 
-def next_page(answer: Any) -> str:
-    """The query string of the link to the next page."""
-    found = re.search(r'rel="next" href="([^"]+)"', answer.content.decode())
+def next_page(answer: Any, which: str = "next") -> str:
+    """The query string of the link to the next page, or to the one before ("prev")."""
+    found = re.search(rf'rel="{which}" href="([^"]+)"', answer.content.decode())
     assert found
     return html.unescape(found[1])
 
@@ -99,9 +104,18 @@ def pages(name: str, browser: Browser, data: Any) -> None:
         for _page in range(3):
             seconds, _queries, answer = browser.get(url + next_page(answer))
         row(f"{name}: {title}, fourth page", seconds, "s", "under 1")
+        seconds, _queries, answer = browser.get(url + next_page(answer, "prev"))
+        row(f"{name}: {title}, back from there", seconds, "s", "under 1")
     url = reverse("datasets")
     cache.clear()
-    row(f"{name}: list of data sets, first view", browser.get(url)[0], "s", "under 1")
+    seconds, queries, _answer = browser.get(url)
+    row(f"{name}: list of data sets, first view", seconds, "s", "under 1")
+    row(f"{name}: list of data sets, first view", queries, "queries", "at most 15")
+    case = data.cases.order_by("pk")[100]
+    for title, address in (("a case's grid", "case"), ("comparing a case's candidates", "compare")):
+        seconds, queries = browser.median(reverse(address, args=[case.uid]))
+        row(f"{name}: {title}", seconds, "s", "under 1")
+        row(f"{name}: {title}", queries, "queries", "at most 15")
     url = reverse("statistics", args=[data.uid])
     cache.clear()
     row(f"{name}: statistics page, first view", browser.get(url)[0], "s")
@@ -155,6 +169,7 @@ def measure(name: str) -> None:
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE")
     browser = Browser()
+    row(f"{name}: processes that wanted a core, this one among them", os.getloadavg()[0], "load")
     pages(name, browser, data)
     filters(name, browser, data)
     versions(name, data)

@@ -58,10 +58,11 @@ def make(cases: int = CASES, candidates: int = CANDIDATES) -> Dataset:
         editors = [ensure_editor(slug=f"editor-{n}", name=f"Editor {n}") for n in range(EDITORS)]
         big = _dataset("big", cases, sources, chance)
         small = _dataset("small", min(200, cases), sources, chance)
-        jobs = [Job.objects.create(kind="generate", queue="gpu", title=f"Job {n}", config={}) for n in range(5)]
+        about = {"dataset": str(big.uid)}
+        jobs = [Job.objects.create(kind="generate", queue="gpu", title=f"Job {n}", config=about) for n in range(5)]
         for data, most in ((big, candidates), (small, 1000)):
-            cases = list(data.cases.order_by("pk").values_list("pk", flat=True))
-            rows = _candidates(cases, most, editors, images, jobs)
+            keys = list(data.cases.order_by("pk").values_list("pk", flat=True))
+            rows = _candidates(keys, most, editors, images, jobs)
             while batch := list(islice(rows, BATCH)):
                 Candidate.objects.bulk_create(batch)
         _judge(big, min(JUDGED, candidates))
