@@ -73,3 +73,19 @@ def test_a_grid_that_was_cancelled_is_resumed_without_an_image_twice(application
     )
     assert shown
     assert all(width == 64 for width in shown)
+
+
+def test_pages_of_many_editors_are_no_wider_than_the_window(person: Enter) -> None:
+    """Wide tables scroll in themselves."""
+    engineer = person("bob")
+    engineer.go("/datasets/")
+    engineer.page.click("text=Demo: drawn world")
+    pages = [engineer.page.url]
+    pages += engineer.page.eval_on_selector_all(
+        "h2 a[href*='/cases/'], h3 a[href*='/cases/']", "links => links.map(one => one.href)"
+    )[:3]
+    assert len(pages) == 4
+    for address in pages:
+        engineer.page.goto(address)
+        wide = engineer.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 1280, address
