@@ -1,4 +1,4 @@
-"""The grid of a case: a column for each editor; all pictures zoom together, and all show the source while it is held."""
+"""The grid of a case: a column for each editor; all pictures zoom together, and show the source while it is held."""
 
 from collections.abc import Iterator
 from pathlib import Path
