@@ -19,10 +19,11 @@ from safetensors.torch import save
 
 from annotation.models import Candidate, Editor
 from tests import make
-from training import editors, fit, generation, grid
+from training import editors, fit, generation, grid, queries
 from training.gpu.editors import editor_names
 from training.programs import program, programs
 from webapp.endpoints.models import Endpoint
+from webapp.jobs import presence
 from webapp.jobs import services as jobs
 from webapp.jobs.machine import Gpu, Machine
 from webapp.jobs.models import Job
@@ -56,9 +57,10 @@ def worker(db: None) -> Iterator[Any]:
     """Puts a worker with the given GPU (bytes, or none) and memory on the queue of model work."""
     redis = streams.client()
 
-    def listen(gpu: int | None, memory: int = 256 * GIB) -> None:
+    def listen(gpu: int | None, memory: int = 256 * GIB, *, known: bool = True) -> None:
         gpus = (Gpu("a card", gpu, 0),) if gpu else ()
-        redis.set(KEY, Machine(host="h", gpus=gpus, memory_total=memory, memory_free=memory).to_json(), ex=60)
+        found = Machine(host="h", gpus=gpus, gpus_known=known, memory_total=memory, memory_free=memory)
+        redis.set(KEY, found.to_json(), ex=60)
 
     yield listen
     redis.delete(KEY)
@@ -260,7 +262,7 @@ def test_an_editor_that_a_job_waits_for_stays(tmp_path: Path, db: None) -> None:
 
 
 def kontext(**settings: Any) -> Editor:
-    return editors.create_editor(name=f"k {json.dumps(settings)}"[:60], module="flux_kontext", settings=settings)
+    return editors.create_editor(name=f"k {Editor.objects.count()}", module="flux_kontext", settings=settings)
 
 
 def test_a_job_that_cannot_fit_is_refused_and_says_what_would(worker: Any, tmp_path: Path) -> None:
@@ -291,6 +293,78 @@ def test_a_worker_without_a_gpu(worker: Any) -> None:
     assert "has none" in fit.problem(kontext(preset="24gb"))
     assert "GB of memory" in fit.problem(kontext())  # on the CPU, with 16 GB
     assert fit.problem(Editor(slug="c", name="c", module="classical", settings={})) == ""
+
+
+@pytest.mark.parametrize("gpu", [None, 8 * GIB])
+def test_gpus_that_are_not_known_are_no_reason_to_refuse(gpu: int | None, worker: Any) -> None:
+    """No nvidia-smi, one that is slow, a slice of a GPU, a worker's first seconds."""
+    worker(gpu, memory=16 * GIB, known=False)
+    assert fit.problem(kontext(preset="80gb")) == ""
+    assert fit.problem(kontext()) == ""
+    assert "GB of memory" in fit.problem(kontext(preset="cpu"))  # what the editor itself wants is known
+
+
+@pytest.mark.parametrize("model", ["/only/on/the/worker/tiny", "somebody/another-kontext", "x" * 400])
+def test_a_model_that_cannot_be_seen_from_here_is_not_taken_for_the_published_one(model: str, worker: Any) -> None:
+    worker(None, memory=16 * GIB)
+    unseen = kontext(model=model, preset="cpu")
+    assert fit.problem(unseen) == ""
+    assert fit.table(kontext(model=model)) == []
+    assert "GB of memory" in fit.problem(kontext(preset="cpu"))
+
+
+DAMAGED = ['{"weight_map": {"a": ', "[]", '{"weight_map": [1]}', '{"weight_map": {"a": []}}', "[" * 100_000, "{}"]
+
+
+@pytest.mark.parametrize("index", DAMAGED)
+def test_a_damaged_folder_spoils_only_its_own_editor(
+    index: str, client: Client, bob: Any, tmp_path: Path, worker: Any
+) -> None:
+    worker(24 * GIB)
+    (tmp_path / "broken" / "transformer").mkdir(parents=True)
+    parts = {"_class_name": "FluxKontextPipeline", "transformer": ["diffusers", "FluxTransformer2DModel"]}
+    (tmp_path / "broken" / "model_index.json").write_text(json.dumps(parts))
+    (tmp_path / "broken" / "transformer" / "config.json").write_text("{}")
+    (tmp_path / "broken" / "transformer" / "x.safetensors.index.json").write_text(index)
+    client.force_login(bob)
+    data, broken = make.dataset(tmp_path, cases=1, editors=0), kontext(model=str(tmp_path / "broken"))
+    page = client.get(reverse("generate", args=[data.uid]))
+    assert page.status_code == 200
+    assert "x.safetensors.index.json" in page.content.decode()
+    assert client.get(broken.get_absolute_url()).status_code == 200
+    with pytest.raises(ValidationError, match=r"x\.safetensors\.index\.json"):
+        generation.start_generation(dataset=data, editors=[broken], seeds=1, by=None)
+
+
+def test_a_folder_without_a_component_is_said_and_spoils_nothing(
+    client: Client, bob: Any, tmp_path: Path, worker: Any
+) -> None:
+    worker(24 * GIB)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "model_index.json").write_text("{}")
+    client.force_login(bob)
+    data = make.dataset(tmp_path, cases=1, editors=0)
+    kontext(model=str(tmp_path / "empty"), preset="24gb")
+    page = client.get(reverse("generate", args=[data.uid])).content.decode()
+    assert "empty has no component &#x27;text_encoder&#x27;" in page
+
+
+def test_the_workers_are_asked_once_for_all_editors(worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    worker(24 * GIB)
+    for size in (256, 512, 768):
+        kontext(preset="80gb", size=size)
+    asked, ask = [], presence.machines
+
+    def counted(queue: str) -> list[Machine] | None:
+        asked.append(queue)
+        return ask(queue)
+
+    monkeypatch.setattr(presence, "machines", counted)
+    found = queries.estimates()
+    assert [bool(line.problem) for line in found] == [True, True, True]
+    assert asked == ["gpu"]
+    monkeypatch.setattr(presence, "machines", lambda queue: None)  # Redis is away: nothing can be said
+    assert [line.problem for line in queries.estimates()] == ["", "", ""]
 
 
 def test_without_a_worker_nothing_can_be_said(db: None) -> None:

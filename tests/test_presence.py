@@ -63,7 +63,7 @@ def test_it_works(nvidia_smi: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     (one,) = found
     assert one.worker == "w1@here"
     assert one.host == os.uname().nodename
-    assert one.gpus == (H100, TESLA)
+    assert (one.gpus, one.gpus_known) == ((H100, TESLA), True)
     assert 0 < one.disk_free <= one.disk_total
     assert 0 <= one.seconds <= presence.LIFE_SECONDS
     assert presence.largest_gpu(QUEUE) == H100.total
@@ -121,10 +121,27 @@ def test_the_largest_gpu_of_all_workers() -> None:
 # nvidia-smi ----------------------------------------------------------------------------------------------------------
 
 
-def test_no_nvidia_smi(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("devices", "sure"),
+    [(["null", "nvme0"], True), (["nvidia0", "nvidiactl"], False), (["kfd"], False), (["dxg"], False)],
+)
+def test_without_nvidia_smi_no_gpu_is_sure_only_where_there_is_no_device(
+    devices: list[str], sure: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in devices:
+        (tmp_path / name).touch()
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert machine.gpus() == ()
+    monkeypatch.setattr(machine, "DEV", tmp_path)
+    assert machine.gpus() == ((), sure)
+    assert machine.probe().gpus_known is sure
     assert machine.probe().disk_total > 0
+
+
+def test_before_the_first_look_nothing_is_known() -> None:
+    watch = machine.Watch(lambda: Machine(gpus_known=True))
+    assert watch.latest().gpus_known is False
+    watch.wait()
+    assert watch.latest().gpus_known is True
 
 
 @pytest.mark.parametrize(
@@ -144,7 +161,21 @@ def test_hidden_gpus_do_not_count(
 ) -> None:
     nvidia_smi(TWO)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert list(machine.gpus()) == seen
+    assert machine.gpus() == (tuple(seen), True)
+
+
+def test_a_slice_of_a_gpu_is_not_sure(nvidia_smi: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nvidia-smi does not list the slices that CUDA_VISIBLE_DEVICES names."""
+    nvidia_smi(TWO)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-1f2e")
+    assert machine.gpus() == ((), False)
+
+
+def test_a_chip_without_numbers_beside_a_gpu_is_not_sure(nvidia_smi: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    nvidia_smi(TWO.replace("16384, 0", "[N/A], [N/A]"))
+    assert machine.gpus() == ((H100,), False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")  # the other is hidden
+    assert machine.gpus() == ((H100,), True)
 
 
 @pytest.mark.parametrize(
@@ -157,20 +188,20 @@ def test_hidden_gpus_do_not_count(
         "true",
     ],
 )
-def test_answers_without_gpus(nvidia_smi: Fake, body: str) -> None:
+def test_answers_that_say_nothing(nvidia_smi: Fake, body: str) -> None:
     nvidia_smi(body)
-    assert machine.gpus() == ()
+    assert machine.gpus() == ((), False)
 
 
 def test_a_program_that_hangs_is_ended(nvidia_smi: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
     nvidia_smi("exec sleep 600")
     monkeypatch.setattr(machine, "LIMIT_SECONDS", 0.2)
-    assert machine.gpus() == ()
+    assert machine.gpus() == ((), False)
 
 
 def test_a_program_that_cannot_be_started(nvidia_smi: Fake) -> None:
     (nvidia_smi("true") / "nvidia-smi").write_text("#!/no/such/interpreter\n")
-    assert machine.gpus() == ()
+    assert machine.gpus() == ((), False)
 
 
 # The watch -----------------------------------------------------------------------------------------------------------
@@ -238,11 +269,12 @@ def test_reading_never_fails(row: dict[str, Any]) -> None:
     assert found.worker == "w"
     assert all(0 <= value <= 100 for value in (found.disk_percent, found.memory_percent))
     assert all(0 <= gpu.percent <= 100 and gpu.total >= 0 for gpu in found.gpus)
+    assert found.gpus_known is False
 
 
-@given(st.lists(st.builds(Gpu, st.text(max_size=20), sizes, sizes), max_size=3), sizes, sizes)
-def test_what_is_written_is_read(gpus: list[Gpu], free: int, total: int) -> None:
-    written = Machine(worker="w", seconds=2.0, host="h", gpus=tuple(gpus), disk_free=free, disk_total=total)
+@given(st.lists(st.builds(Gpu, st.text(max_size=20), sizes, sizes), max_size=3), st.booleans(), sizes, sizes)
+def test_what_is_written_is_read(gpus: list[Gpu], known: bool, free: int, total: int) -> None:
+    written = Machine("w", 2.0, "h", gpus=tuple(gpus), gpus_known=known, disk_free=free, disk_total=total)
     assert machine.read(written.to_json(), worker="w", seconds=2.0) == written
 
 

@@ -5,6 +5,7 @@ The figures are estimates (training/memory.py). A job looks again when it loads 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -17,6 +18,8 @@ from training.memory import GB, Estimate, fits, fits_host
 from webapp.jobs import presence
 from webapp.jobs.kinds import GPU
 from webapp.jobs.machine import Machine
+
+UNKNOWN = 1  # bytes of a GPU that may be there: what an editor takes without one counts only where one is surely not
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,15 @@ class Line:
         return self.needed.host / GB
 
 
-def problem(editor: Editor) -> str:
-    """Why no worker that listens now can run the editor; empty if one can, or if it cannot be told from here."""
-    machines = presence.machines(GPU)
+def workers() -> list[Machine]:
+    """The machines that listen for model work now; none also where nobody can be asked."""
+    return presence.machines(GPU) or []
+
+
+def problem(editor: Editor, machines: Sequence[Machine] | None = None) -> str:
+    """Why none of the machines (``workers()`` if not given) can run the editor; empty if one can, or if it cannot be
+    told from here."""
+    machines = workers() if machines is None else machines
     if not machines or not editor.module:
         return ""
     try:
@@ -51,8 +60,8 @@ def problem(editor: Editor) -> str:
 
 def _problem_on(editor: Editor, machine: Machine) -> str:
     gpus = [gpu.total for gpu in machine.gpus]
-    needed = needs(editor.module, editor.settings, max(gpus, default=None))
-    if needed is None:
+    needed = needs(editor.module, editor.settings, max(gpus, default=None if machine.gpus_known else UNKNOWN))
+    if needed is None or (needed.plan.gpu and not machine.gpus_known):
         return ""
     if needed.plan.gpu and not gpus:
         return _("It needs a GPU, and the worker %(worker)s has none.") % {"worker": machine.worker}

@@ -10,6 +10,7 @@ from annotation.models import Editor, Fault, UnmadeReason
 from training import fit
 from training.gpu.editors import EditorError
 from training.programs import Program, program
+from webapp.jobs.machine import Machine
 
 NEWEST = 24
 
@@ -47,23 +48,23 @@ class Estimate:
 
 def estimates() -> list[Estimate]:
     """Editors whose memory can be estimated, with why none of the workers can run them; empty words: one can."""
-    found = []
+    found, machines = [], fit.workers()
     for editor in Editor.objects.exclude(module=""):
-        lines, problem = _fit(editor)
+        lines, problem = _fit(editor, machines)
         if lines or problem:
             found.append(Estimate(editor, lines, problem))
     return found
 
 
-def _fit(editor: Editor) -> tuple[list[fit.Line], str]:
+def _fit(editor: Editor, machines: list[Machine]) -> tuple[list[fit.Line], str]:
     try:
-        return fit.table(editor), fit.problem(editor)
+        return fit.table(editor), fit.problem(editor, machines)
     except EditorError as error:
         return [], str(error)
 
 
 def page_of_editor(editor: Editor) -> dict[str, Any]:
-    lines, problem = _fit(editor)
+    lines, problem = _fit(editor, fit.workers())
     labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
     faults = editor.candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
     unmade = editor.unmade.order_by().values_list("reason").annotate(number=Count("id"))

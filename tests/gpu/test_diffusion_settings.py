@@ -167,6 +167,7 @@ def test_weights_that_are_not_here_are_named_with_what_to_do(tmp_path: Path) -> 
     )
     refused("nobody/nothing", "--revision abc`", revision="abc")
     refused(tmp_path / "absent", "There is no folder .*absent on this machine")
+    refused("x" * 400, "There is no folder xxx")  # longer than a file's name may be
     refused("../no/such/../folder", "no Hub id")
     refused(tmp_path, "no model_index.json")
 
@@ -200,6 +201,10 @@ def test_missing_and_broken_weights_are_named(folder: Path) -> None:
     for content in (b"", kept[:5], b"\xff" * 40, kept[: len(kept) // 2]):
         weight.write_bytes(content)
         refused(folder, "not a readable safetensors file|cannot be loaded")
+    for odd, words in (("[]", "is no object"), ('{"weight_map": {"a": [', "cannot be read"), ("{}", "does not say")):
+        (folder / "transformer" / "x.safetensors.index.json").write_text(odd)
+        refused(folder, f"transformer/x.safetensors.index.json {words}")
+    (folder / "transformer" / "x.safetensors.index.json").unlink()
     weight.unlink()
     refused(folder, "mine/transformer has no weights")
     (folder / "model_index.json").write_text("{")
@@ -268,6 +273,57 @@ def test_what_a_folder_holds_counts_and_not_the_published_sizes() -> None:
     assert published is not None
     assert needed.parts["weights"] == 4 * sum(weights.parameters(model("flux_kontext")).values())
     assert needed.parts["weights"] < published.parts["weights"] / 1000
+
+
+def test_a_model_that_is_not_here_and_not_the_published_one_is_not_estimated() -> None:
+    for other in ("/only/on/the/worker/tiny", "somebody/tiny-kontext", "x" * 400):
+        assert needs("flux_kontext", {"model": other, "size": 64}, None) is None
+    assert needs("flux_kontext", {"model": spec("flux_kontext").model}, None) == needs("flux_kontext", {}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "decoded", "patch"),
+    [("flux_kontext", 32, 16, 4), ("qwen_image_edit", 32, 16, 8), ("instruct_pix2pix", 8, 16, 2)],
+)
+def test_a_tiny_model_has_its_own_widths(name: str, width: int, decoded: int, patch: int) -> None:
+    """As training/gpu/tiny.py makes them; a VAE of two blocks halves the picture once, and not three times."""
+    found = weights.family(spec(name), model(name))
+    assert (found.width, found.decoded, found.patch) == (width, decoded, patch)
+    needed = needs(name, {"model": str(model(name)), "preset": "cpu", "size": 1024}, None)
+    assert needed is not None
+    assert needed.total < 2 * GB
+
+
+PUBLISHED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what the published config.json files say
+    "flux_kontext": (
+        {"num_attention_heads": 24, "attention_head_dim": 128},
+        {"block_out_channels": [128, 256, 512, 512]},
+    ),
+    "qwen_image_edit": (
+        {"num_attention_heads": 24, "attention_head_dim": 128},
+        {"base_dim": 96, "dim_mult": [1, 2, 4, 4]},
+    ),
+    "instruct_pix2pix": (
+        {"block_out_channels": [320, 640, 1280, 1280], "attention_head_dim": 8},
+        {"block_out_channels": [128, 256, 512, 512]},
+    ),
+}
+ODD: list[dict[str, Any]] = [
+    {},
+    {"num_attention_heads": -1, "attention_head_dim": 8, "block_out_channels": [], "dim_mult": [2]},
+    {"num_attention_heads": 10**9, "attention_head_dim": 10**9, "block_out_channels": [1] * 99},
+    {"num_attention_heads": True, "attention_head_dim": "8", "block_out_channels": "wide", "base_dim": 2},
+]
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_configurations_give_the_published_widths(name: str, tmp_path: Path) -> None:
+    folder, chosen = shutil.copytree(model(name), tmp_path / "mine"), spec(name)
+    for network, vae in (PUBLISHED[name], *((odd, odd) for odd in ODD)):
+        (folder / chosen.part / "config.json").write_text(json.dumps(network))
+        (folder / "vae" / "config.json").write_text(json.dumps(vae))
+        found, wanted = weights.family(chosen, folder), chosen.numbers
+        assert (found.width, found.decoded, found.patch) == (wanted.width, wanted.decoded, wanted.patch)
 
 
 def test_settings_are_checked_without_a_model() -> None:

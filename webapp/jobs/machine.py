@@ -23,6 +23,8 @@ FRESH_SECONDS = 10.0  # nvidia-smi takes a second on some machines: not at every
 LIMIT_SECONDS = 5.0  # for nvidia-smi, which hangs where a driver is broken
 MIB = 1024 * 1024
 QUERY = ["--query-gpu=index,uuid,name,memory.total,memory.used", "--format=csv,noheader,nounits"]
+COLUMNS = 5  # at least: a name may have commas
+DEV, DEVICES = Path("/dev"), ("nvidia*", "nvhost*", "kfd", "dxg")  # of NVIDIA's drivers, AMD's, and Windows' for Linux
 
 logger = logging.getLogger(__name__)
 
@@ -48,13 +50,15 @@ class Gpu:
 class Machine:
     """A worker and its machine; sizes in bytes, 0 where they are not known (``total`` of a thing says whether it is).
 
-    ``seconds`` is the age of the last sign of life, by the clock of Redis: clocks of machines differ.
+    ``gpus`` are those that could be read, and ``gpus_known`` says whether there are surely no others: False until the
+    first look is done. ``seconds`` is the age of the last sign of life, by Redis' clock: clocks of machines differ.
     """
 
     worker: str = ""
     seconds: float = 0.0
     host: str = ""
     gpus: tuple[Gpu, ...] = ()
+    gpus_known: bool = False
     disk_free: int = 0
     disk_total: int = 0
     memory_free: int = 0
@@ -91,6 +95,7 @@ def read(text: str, *, worker: str, seconds: float) -> Machine:
         seconds=seconds,
         host=str(row.get("host", ""))[:100],
         gpus=tuple(_gpu(gpu) for gpu in gpus if isinstance(gpu, dict)) if isinstance(gpus, list) else (),
+        gpus_known=row.get("gpus_known") is True,
         **{name: _size(row, name) for name in ("disk_free", "disk_total", "memory_free", "memory_total")},
     )
 
@@ -111,9 +116,11 @@ def probe() -> Machine:
     """Look at this machine now. Takes up to LIMIT_SECONDS."""
     disk_free, disk_total = disk(Path(settings.VAR))
     memory_free, memory_total = _memory()
+    found, known = gpus()
     return Machine(
         host=platform.node(),
-        gpus=gpus(),
+        gpus=found,
+        gpus_known=known,
         disk_free=disk_free,
         disk_total=disk_total,
         memory_free=memory_free,
@@ -130,35 +137,45 @@ def disk(folder: Path) -> tuple[int, int]:
     return usage.free, usage.total
 
 
-def gpus() -> tuple[Gpu, ...]:
-    """The GPUs that this process and its children may use; none without a working ``nvidia-smi``."""
+def gpus() -> tuple[tuple[Gpu, ...], bool]:
+    """The GPUs that this process and its children may use, and whether there are surely no others.
+
+    Not sure is what ``nvidia-smi`` cannot read: GPUs of other makers, chips that share the machine's memory, slices of
+    a GPU (MIG), and everything where it is missing, does not answer or does not answer in time.
+    """
     program = shutil.which("nvidia-smi")
     if not program:
-        return ()
+        return (), not any(found for name in DEVICES for found in DEV.glob(name))
     try:
         answer = subprocess.run(
             [program, *QUERY], stdin=subprocess.DEVNULL, capture_output=True, timeout=LIMIT_SECONDS, check=True
         )
     except (OSError, subprocess.SubprocessError) as error:
         _say_once(type(error).__name__, str(error))
-        return ()
+        return (), False
     rows = [line.split(",") for line in answer.stdout.decode(errors="replace").splitlines()]
-    return tuple(_parsed(row) for row in rows if _is_whole(row) and _is_visible(row))
+    usable = [row for row in rows if len(row) < COLUMNS or _is_visible(row)]
+    known = bool(rows) and all(_is_whole(row) for row in usable) and "MIG-" not in (_visible() or "")
+    return tuple(_parsed(row) for row in usable if _is_whole(row)), known
 
 
 def _is_whole(row: list[str]) -> bool:
     """Not so where the driver answers "[N/A]", as it does on chips that share the machine's memory."""
-    return len(row) >= 5 and row[-2].strip().isdecimal() and row[-1].strip().isdecimal()
+    return len(row) >= COLUMNS and row[-2].strip().isdecimal() and row[-1].strip().isdecimal()
 
 
 def _is_visible(row: list[str]) -> bool:
     """CUDA_VISIBLE_DEVICES hides GPUs from jobs but not from nvidia-smi. It names them by number or start of the id."""
-    names = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = _visible()
     if names is None:
         return True
     index, uuid = row[0].strip(), row[1].strip()
     words = [word.strip() for word in names.split(",")]
     return any(word and (word == index or (not word.isdecimal() and uuid.startswith(word))) for word in words)
+
+
+def _visible() -> str | None:
+    return os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def _parsed(row: list[str]) -> Gpu:

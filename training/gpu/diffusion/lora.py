@@ -22,18 +22,23 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from training.gpu.diffusion import patterns
 from training.gpu.diffusion.settings import Lora
 from training.gpu.editors import EditorError
 
 ADAPTER = "default"
 METADATA = "lora_adapter_metadata"  # diffusers' name for it in the file's header
 LAYER = re.compile(r"(?P<name>.+)\.lora_(?P<side>[AB])\.weight")
+NAMED = re.compile(r"(transformer|unet|text_encoder(_[23])?|vae|base_model)\.|lora_")  # begins with what it is part of
 Tensors = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class LoraFile:
-    """What a file holds: A [r, inputs] and B [outputs, r] by layer, and each layer's α / r."""
+    """What a file holds: A [r, inputs] and B [outputs, r] by layer, and each layer's α / r.
+
+    The strengths are 1 where diffusers multiplied α into the matrices on its way: then α is known, but not seen here.
+    """
 
     layers: Mapping[str, tuple[torch.Tensor, torch.Tensor]]
     strengths: Mapping[str, float]
@@ -89,10 +94,7 @@ def read(path: Path, pipeline: Any, part: str, alpha: float | None = None) -> Lo
     """The file's layers by their names in the model. ``alpha`` is taken where the file has none. Raises EditorError."""
     tensors, header = _read(path)
     prefix = f"{part}."
-    if not all(LAYER.fullmatch(key) or key.endswith(".alpha") for key in tensors) or not all(
-        key.startswith(prefix) for key in tensors
-    ):
-        tensors = _converted(path, tensors, pipeline)
+    tensors, folded = _named(path, tensors, pipeline, prefix)
     foreign = sorted(key for key in tensors if not key.startswith(prefix))
     if tensors and foreign:
         raise EditorError(
@@ -101,6 +103,10 @@ def read(path: Path, pipeline: Any, part: str, alpha: float | None = None) -> Lo
         )
     bare = {key.removeprefix(prefix): value for key, value in tensors.items()}
     layers = _pairs(path, bare)
+    if folded and alpha is not None:
+        raise EditorError(f"The LoRA {path.name} says α itself: leave lora.alpha out, or α would count twice.")
+    if folded:
+        return LoraFile(layers, dict.fromkeys(layers, 1.0), alpha_known=True)
     alphas = {key.removesuffix(".alpha"): float(value) for key, value in bare.items() if key.endswith(".alpha")}
     config = {key.removeprefix(prefix): value for key, value in header.items()}
     return LoraFile(layers, *_strengths(path, layers, alphas, config, alpha))
@@ -120,17 +126,43 @@ def _read(path: Path) -> tuple[Tensors, dict[str, Any]]:
     return tensors, header
 
 
-def _converted(path: Path, tensors: Tensors, pipeline: Any) -> Tensors:
-    """Other trainers' names in diffusers' own (kohya, XLabs, fal, ...). They fold α into the weights."""
+def _named(path: Path, tensors: Tensors, pipeline: Any, prefix: str) -> tuple[Tensors, bool]:
+    """The tensors by names as diffusers writes them, and whether α went into the matrices on the way."""
+    if all(LAYER.fullmatch(key) or key.endswith(".alpha") for key in tensors):
+        if all(key.startswith(prefix) for key in tensors):
+            return tensors, False
+        if not any(NAMED.match(key) for key in tensors):  # names of layers alone, or as ComfyUI begins them
+            return {prefix + key.removeprefix("diffusion_model."): value for key, value in tensors.items()}, False
+    return _converted(path, tensors, pipeline)
+
+
+def _converted(path: Path, tensors: Tensors, pipeline: Any) -> tuple[Tensors, bool]:
+    """Other trainers' names in diffusers' own (kohya, XLabs, fal, ...). All but Stable Diffusion's fold α."""
     try:
         found = pipeline.lora_state_dict(dict(tensors))
+        if isinstance(found, tuple):
+            return _modern(*found), False
     except Exception as error:  # whatever a foreign file makes the converters stumble over
         raise EditorError(
             f"The LoRA {path.name} has {len(tensors)} tensors, and none of the ways to read them as a LoRA of this "
             f"model succeeded ({type(error).__name__}: {error!s:.200})."
         ) from error
-    converted: Tensors = found[0] if isinstance(found, tuple) else found
-    return converted
+    return found, any(key.endswith(".alpha") for key in tensors)
+
+
+def _modern(tensors: Tensors, alphas: Mapping[str, float] | None) -> Tensors:
+    """The names that diffusers once gave Stable Diffusion's LoRA in those of today, with α beside each layer."""
+    from diffusers.utils import convert_unet_state_dict_to_peft
+
+    said, found = alphas or {}, Tensors()
+    for old, value in tensors.items():
+        (key,) = convert_unet_state_dict_to_peft({old: value})
+        found[key] = value
+        # Its α stands under the name of the old tensor, or of the layer.
+        alpha = next((said[name] for name in (f"{old}.alpha", f"{old.split('.lora.')[0]}.alpha") if name in said), None)
+        if alpha is not None and (match := LAYER.fullmatch(key)):
+            found[f"{match['name']}.alpha"] = torch.tensor(float(alpha))
+    return found
 
 
 def _pairs(path: Path, tensors: Tensors) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
@@ -139,7 +171,10 @@ def _pairs(path: Path, tensors: Tensors) -> dict[str, tuple[torch.Tensor, torch.
         if match := LAYER.fullmatch(key):
             sides[match["side"]][match["name"]] = value
         elif not key.endswith(".alpha"):
-            raise EditorError(f"The LoRA {path.name} holds {key!r}, which is no LoRA matrix.")
+            raise EditorError(
+                f"The LoRA {path.name} holds {key!r}, and not under a name that is known here: "
+                "a layer's name with .lora_A.weight and .lora_B.weight, or a name that diffusers knows to change to it."
+            )
     if not sides["A"] and not sides["B"]:
         raise EditorError(f"The LoRA {path.name} holds no layer at all: nothing would be loaded.")
     if lonely := sorted(set(sides["A"]) ^ set(sides["B"])):
@@ -155,7 +190,7 @@ def _strengths(
     alpha: float | None,
 ) -> tuple[dict[str, float], bool]:
     """α / r (or α / √r) of each layer, and whether the file or the settings said α."""
-    pattern = config.get("alpha_pattern") or {}
+    pattern: Mapping[str, Any] = config.get("alpha_pattern") or {}
     general = config.get("lora_alpha", alpha)
     if config.get("use_dora"):
         raise EditorError(f"The LoRA {path.name} is a DoRA, which is not supported.")
@@ -164,11 +199,14 @@ def _strengths(
         default = None if general is None else float(general)
     except (AttributeError, TypeError, ValueError):
         raise EditorError(f"The LoRA {path.name} has an α in its header that is no number.") from None
+    try:
+        own = patterns.by_layer(named, layers)
+    except ValueError as error:
+        raise EditorError(f"The LoRA {path.name} has patterns in its header that cannot be read: {error}.") from None
     found = {}
     for name, (a, _) in layers.items():
         rank = a.shape[0]
-        own = next((value for key, value in named.items() if f".{name}".endswith(f".{key.lstrip('^')}")), default)
-        wanted = alphas.get(name, own if own is not None else rank)
+        wanted = alphas.get(name, own.get(name, rank if default is None else default))
         found[name] = wanted / (math.sqrt(rank) if config.get("use_rslora") else rank)
     return found, bool(alphas or default is not None)
 

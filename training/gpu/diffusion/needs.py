@@ -25,19 +25,24 @@ def spec_of(module: str) -> Spec | None:
 def needs(module: str, settings: Mapping[str, Any], gpu_memory: int | None) -> Estimate | None:
     """The memory that an editor of that module will need on a machine with such a GPU (bytes; None: without one).
 
-    The weights are counted where the model is a folder that can be seen from here; else the published sizes are taken.
-    None for an editor without a model of those families. Raises EditorError for wrong settings or weights.
+    The weights are counted where the model is a folder that can be seen from here, and the published sizes taken for
+    the published model. None where it cannot be told: a folder or a Hub id that only the worker may have (the job
+    looks when it loads), or an editor without a model of those families. Raises EditorError for wrong settings or
+    weights.
     """
     spec = spec_of(module)
     if spec is None:
         return None
     full = parse(spec, settings, gpu_memory)
-    return estimate(plan(spec, full, family=_family(spec, full), rank=_rank(full)))
+    family = _family(spec, full)
+    return estimate(plan(spec, full, family=family, rank=_rank(full))) if family else None
 
 
 def _family(spec: Spec, settings: Settings) -> Family | None:
     folder = Path(settings.model)
-    return weights.family(spec, folder) if (folder / "model_index.json").is_file() else None
+    if weights.is_here(folder):
+        return weights.family(spec, folder)
+    return spec.numbers if settings.model == spec.model else None
 
 
 def _rank(settings: Settings) -> int:

@@ -6,10 +6,12 @@ Only safetensors are loaded. Nothing is fetched: a job must not wait for tens of
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from training.memory import Family
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 LIBRARIES = ("diffusers", "transformers")
 UNUSED = ("safety_checker", "feature_extractor", "image_encoder")  # of Stable Diffusion and Flux; not loaded
+MOST_BLOCKS, MOST_CHANNELS = 8, 100_000
 WHOLE, BLOCK, BLOCKS = 64 * 1024**2, 64 * 1024, 256
 
 
@@ -36,9 +39,9 @@ class Weights:
 def find(spec: Spec, settings: Settings) -> Weights:
     """The folder of ``settings.model``, a folder or a Hub id whose files are on this machine. Raises EditorError."""
     model, folder = settings.model, Path(settings.model)
-    if (folder / "model_index.json").is_file():
+    if is_here(folder):
         return _checked(spec, Weights(folder, folder.name, settings.revision))
-    if folder.is_dir():
+    if os.path.isdir(folder):
         raise EditorError(f"{model} has no model_index.json: it is not a pipeline saved by diffusers.")
     if not HUB_ID.fullmatch(model) or ".." in model:
         raise EditorError(f"There is no folder {model} on this machine, and it is no Hub id of the form owner/name.")
@@ -54,6 +57,11 @@ def find(spec: Spec, settings: Settings) -> Weights:
             f'"model" to the folder that holds them.'
         ) from None
     return _checked(spec, Weights(Path(found), model, Path(found).name))
+
+
+def is_here(folder: Path) -> bool:
+    """Whether that folder of a pipeline can be seen from here, however odd its name is."""
+    return os.path.isfile(folder / "model_index.json")
 
 
 def _checked(spec: Spec, weights: Weights) -> Weights:
@@ -73,13 +81,18 @@ def _checked(spec: Spec, weights: Weights) -> Weights:
 
 
 def components(folder: Path) -> dict[str, Any]:
+    return _object(folder / "model_index.json")
+
+
+def _object(file: Path) -> dict[str, Any]:
+    name = f"{file.parent.name}/{file.name}"
     try:
-        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise EditorError(f"{folder.name}/model_index.json cannot be read: {error}.") from None
-    if not isinstance(index, dict):
-        raise EditorError(f"{folder.name}/model_index.json is no object.")
-    return index
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise EditorError(f"{name} cannot be read: {error}.") from None
+    if not isinstance(value, dict):
+        raise EditorError(f"{name} is no object.")
+    return value
 
 
 def parts(index: dict[str, Any]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -94,7 +107,10 @@ def tensor_files(component: Path) -> list[Path]:
     files = sorted(component.glob("*.safetensors"))
     name = f"{component.parent.name}/{component.name}"
     for index in component.glob("*.safetensors.index.json"):
-        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
+        places = _object(index).get("weight_map")
+        if not isinstance(places, dict) or not all(isinstance(file, str) for file in places.values()):
+            raise EditorError(f"{name}/{index.name} does not say which file holds which weights.")
+        named = set(places.values())
         if missing := sorted(named - {file.name for file in files}):
             raise EditorError(
                 f"{name}: {len(missing)} of {len(named)} weight files are missing, the first is {missing[0]}."
@@ -125,10 +141,52 @@ def _count(file: Path) -> int:
 
 
 def family(spec: Spec, folder: Path) -> Family:
-    """The family's numbers with this folder's own parameter counts: a tiny or a changed model is not the published."""
-    own = parameters(folder)
-    share = sum(own.values()) / spec.numbers.total
-    return replace(spec.numbers, parameters=own, leaf=max(1, int(spec.numbers.leaf * share)))
+    """The family's numbers with this folder's own counts and widths: a tiny or a changed model is not the published.
+
+    Raises EditorError where the folder cannot be read, or lacks a component that the family has.
+    """
+    own, published = parameters(folder), spec.numbers
+    if absent := sorted(set(published.parameters) - set(own)):
+        raise EditorError(f"{folder.name} has no component {absent[0]!r} with a config.json, which {spec.name} needs.")
+    leaf = max(1, int(published.leaf * sum(own.values()) / published.total))
+    changed = replace(published, parameters=own, leaf=leaf)
+    if width := _width(_config(folder / spec.part)):
+        changed = replace(changed, width=width)
+    if maps := _maps(_config(folder / "vae")):
+        # A decoder's last block takes the maps of the block before it, at full size. Each block but one halves the
+        # picture; the published ones have four.
+        patch = max(1, published.patch * 2 ** (len(maps) - 1) // 8)
+        changed = replace(changed, decoded=maps[min(1, len(maps) - 1)], patch=patch)
+    return changed
+
+
+def _config(component: Path) -> dict[str, Any]:
+    """Empty where it cannot be read: the estimate keeps the published numbers, and loading says what is wrong."""
+    try:
+        return _object(component / "config.json")
+    except EditorError:
+        return {}
+
+
+def _width(config: Mapping[str, Any]) -> int:
+    """Channels of a token in a transformer or a UNet; 0 where the configuration does not say."""
+    if blocks := _sane(config.get("block_out_channels")):
+        return blocks[0]
+    heads = _sane([config.get("num_attention_heads"), config.get("attention_head_dim")])
+    return prod(heads) if heads else 0
+
+
+def _maps(config: Mapping[str, Any]) -> list[int]:
+    """Channels of a VAE's blocks, from full size down; empty where the configuration does not say."""
+    times = _sane(config.get("dim_mult"))
+    base = _sane([config.get("base_dim")])
+    return [base[0] * time for time in times] if base and times else _sane(config.get("block_out_channels"))
+
+
+def _sane(values: Any) -> list[int]:
+    """The values if all are counts of channels or heads, else none."""
+    sane = isinstance(values, list) and len(values) <= MOST_BLOCKS
+    return values if sane and all(type(value) is int and 0 < value <= MOST_CHANNELS for value in values) else []
 
 
 def fingerprint(folder: Path) -> str:
