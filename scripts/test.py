@@ -117,8 +117,9 @@ def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], st
     if "browser" in groups:
         chromium, problem = need_chromium()
         for folder in test_folders(*BROWSER):  # each by itself: one process can run one Playwright
-            title = f"browser tests: {folder}"
-            yield Step("browser", title, pytest_command([folder], *arguments), {**env, "CHROMIUM": chromium}, problem)
+            together = [workers] if folder == "tests/js" else []  # the others share one started application
+            command = pytest_command([folder], *together, *arguments)
+            yield Step("browser", f"browser tests: {folder}", command, {**env, "CHROMIUM": chromium}, problem)
 
 
 def run(step: Step, may_be_empty: bool) -> Outcome:
