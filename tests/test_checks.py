@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter
 
 from annotation.checks import check
 from annotation.models import Fault
@@ -127,12 +127,91 @@ def test_a_source_that_is_so_itself_is_no_fault_of_the_editor() -> None:
     assert check(noise(), picture(values(noise()) * 0.5)) is None  # television snow made darker
 
 
+def test_noise_that_fits_no_grid_is_found() -> None:
+    """Grains of 8 pixels as a model leaves them, seen at a third of the size, and soft ones."""
+    source = scene((768, 768))
+    for grain in (4, 5, 8, 16):
+        small = Image.fromarray(RNG.integers(0, 256, (768 // grain, 768 // grain, 3), dtype=np.uint8))
+        for way in (Image.Resampling.NEAREST, Image.Resampling.BICUBIC):
+            found = check(source, small.resize((768, 768), way))
+            assert found is not None
+            assert found.fault == "noise"
+
+
+def spots(ground: np.ndarray, number: int, radius: float, level: float = 1.0) -> Image.Image:
+    """Soft discs at random places: flakes, stars."""
+    height, width = ground.shape[:2]
+    shape = Image.new("L", (width, height))
+    draw = ImageDraw.Draw(shape)
+    for x, y, r in zip(
+        RNG.uniform(0, width, number), RNG.uniform(0, height, number), RNG.uniform(0.5, 1, number), strict=True
+    ):
+        draw.ellipse((x - r * radius, y - r * radius, x + r * radius, y + r * radius), fill=255)
+    cover = np.asarray(shape.filter(ImageFilter.GaussianBlur(1)))[..., None] / 255
+    return picture(ground * (1 - cover) + level * cover)
+
+
+def fog(side: int = 1024) -> np.ndarray:
+    y, x = np.mgrid[0:side, 0:side] / side
+    return np.stack([0.6 + 0.15 * y + 0.02 * np.sin(20 * x)] * 3, axis=2)
+
+
+@pytest.mark.parametrize(("number", "radius"), [(1500, 4), (3000, 5), (3000, 8), (8000, 6), (8000, 9)])
+def test_snow_is_no_noise(number: int, radius: float) -> None:
+    assert check(picture(fog()), spots(fog(), number, radius)) is None
+
+
+@pytest.mark.parametrize(("number", "radius"), [(800, 3), (2000, 3), (4000, 2), (8000, 3)])
+def test_a_starry_sky_is_no_noise(number: int, radius: float) -> None:
+    night = np.broadcast_to(np.array([0.03, 0.04, 0.1]), (1024, 1024, 3))
+    assert check(picture(fog()), spots(night, number, radius)) is None
+
+
+@pytest.mark.parametrize("patch", [4, 8, 16, 32])
+def test_a_subject_before_a_mosaic_is_no_noise(patch: int) -> None:
+    field = np.kron(RNG.random((1024 // patch, 1024 // patch, 3)), np.ones((patch, patch, 1)))
+    field[400:900, 400:640] = np.array([0.6, 0.43, 0.35]) + 0.1 * np.sin(np.arange(240) / 30)[:, None]
+    assert check(picture(fog()), picture(field)) is None
+
+
+def test_the_plain_ground_that_an_object_leaves_is_no_blank_output() -> None:
+    ground = np.full((SIDE, SIDE, 3), 0.98)
+    with_cup = ground.copy()
+    with_cup[50:140, 60:150] = (0.7, 0.15, 0.15)
+    assert check(picture(with_cup), picture(ground)) is None
+    for level in (0.5, 1 / 255 * 235):  # another ground than the source's
+        found = check(picture(with_cup), flat(level))
+        assert found is not None
+        assert found.fault == "blank"
+
+
+def test_a_source_nearly_as_flat_makes_no_blank_output() -> None:
+    gradient = np.broadcast_to(np.linspace(0.5, 0.5 + 7 / 255, SIDE)[None, :, None], (SIDE, SIDE, 3))
+    assert check(picture(gradient), flat(0.8)) is None
+
+
+def test_a_small_change_of_a_large_photograph_counts() -> None:
+    source = values(scene((2048, 1536)))
+    for side in (16, 24, 32):
+        edited = source.copy()
+        edited[500 : 500 + side, 700 : 700 + side] += np.array([40, -20, -20]) / 255
+        assert check(picture(source), picture(edited)) is None, side
+        assert check(picture(source), picture(edited).resize((1024, 768), Image.Resampling.LANCZOS)) is None, side
+
+
+@pytest.mark.parametrize("quality", [50, 75, 92])
+def test_a_large_photograph_encoded_or_scaled_is_unchanged(quality: int) -> None:
+    source = scene((2048, 1536))
+    half = source.resize((1024, 768), Image.Resampling.LANCZOS)
+    for same in (encoded(source, quality), encoded(half, quality), half):
+        found = check(source, same)
+        assert found is not None
+        assert found.fault == "unchanged"
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_right_edits_of_the_drawn_world_pass(task: str) -> None:
-    """Flat colours, checks and stripes: the hardest case for the search of noise."""
-    for number in range(20):
+    """Flat colours, dots, checks and sketches: the hardest case for the searches of noise and of blank images."""
+    for number in range(60):
         pair = draw_pair(5, number, task)
-        found = check(Image.fromarray(pair.source), Image.fromarray(pair.target))
-        if found is not None:  # a plain wall is left: a person must say that this is what was asked for
-            assert (task, found.fault) == ("remove", "blank"), (number, found)
-            assert len(np.unique(pair.target.reshape(-1, 3), axis=0)) == 1
+        assert check(Image.fromarray(pair.source), Image.fromarray(pair.target)) is None, number

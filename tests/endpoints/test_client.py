@@ -267,6 +267,18 @@ def test_an_image_is_fetched_from_where_the_service_put_it(service: Service) -> 
     assert "authorization" not in second.headers, "the key is for the service alone"
 
 
+def test_an_image_on_another_inner_machine_is_not_fetched(service: Service) -> None:
+    """The setting opens private networks to endpoints of one's own, not to whatever a service names."""
+    port = service.port
+    hosts = ("localhost", "127.0.0.2", "10.0.0.1", "[::1]")
+    service.usual = lambda asked: Reply(value={"data": [{"url": f"http://{hosts[len(service.asked) - 1]}:{port}/f"}]})
+    for host in hosts:
+        with pytest.raises(errors.BadAnswer, match="refused") as caught:
+            client(service, kind="images").edit_image(image=PICTURE, prompt="x")
+        assert "EDITLOOP_PRIVATE_ENDPOINTS" not in str(caught.value), host
+    assert len(service.asked) == len(hosts), "nothing was fetched"
+
+
 BAD_IMAGES = [
     (Reply(value={"data": []}), "without images"),
     (Reply(value={"data": ["x"]}), "without images"),
@@ -336,3 +348,23 @@ def test_a_service_without_a_key_is_asked_without_one(service: Service) -> None:
     client(service, key="").chat(HELLO)
     assert "authorization" not in service.asked[0].headers
     assert isinstance(service.endpoint(), EndpointConfig)
+
+
+@pytest.mark.parametrize(
+    "key", ["sk-SECRET\nxyz", "sk-SECRET\x7fxyz", "sk-SECRETé", "sk-SECRET\x00", "sk-SECRET\ud800"]
+)
+def test_a_key_that_no_request_can_carry_is_refused_and_not_shown(service: Service, key: str) -> None:
+    with pytest.raises(errors.WrongKey, match="Enter it again") as refusal:
+        client(service, key=key).chat(HELLO)
+    assert "SECRET" not in str(refusal.value)
+    assert service.asked == []
+
+
+def test_the_model_s_name_can_be_stored_and_sent_on(service: Service) -> None:
+    """PostgreSQL's JSON refuses a zero character, and UTF-8 half a surrogate pair; the answer is paid for."""
+    service.script.append(chat(model="m\x00-\ud800 1"))
+    assert client(service).chat(HELLO).model == "m - 1"
+    service.script.append(chat(model=f"\x00{KEY}"))
+    assert client(service).chat(HELLO).model == "(key)"
+    service.script.append(chat(model="\x00\ud800"))
+    assert client(service).chat(HELLO).model == "asked-model"

@@ -3,8 +3,10 @@
 import base64
 import io
 import json
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.endpoints.service import KEY, Asked, Reply, Service, edited, error, png, running
-from training.gpu.editors import CannotEdit, EditCase, EditorError, load_editor
+from training.gpu.editors import CannotEdit, EditCase, EditorError, EditorFailed, load_editor
 from webapp.endpoints.http import to_environment
 from webapp.jobs.folder import JobError, read_events, read_json
 
@@ -160,6 +162,97 @@ def test_what_would_fail_again_ends_the_job(service: Service, trouble: Reply) ->
     service.script.append(trouble)
     with pytest.raises(JobError):
         editor().edit(case(), [0])
+
+
+def at_once(service: Service, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    given = to_environment([service.endpoint(slug="pictures", kind="images", concurrency=number)])
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_paid_images_are_kept_when_the_account_is_used_up(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Eight at once, and the quickest answer is that there is no money left: the others are paid for."""
+    at_once(service, monkeypatch, 8)
+
+    def usual(asked: Asked) -> Reply:
+        if asked.parts()["prompt"] == b"Edit 3":
+            return error(402, "used up", "insufficient_quota")
+        time.sleep(0.5)
+        return edited(asked)
+
+    service.usual = usual
+    folder = job(tmp_path / "job", items=12)
+    result = run(folder)
+    assert result["status"] == "failed"
+    assert "used up" in result["message"]
+    assert {event["key"] for event in events(folder, "image")} == {"k0", "k1", "k2", "k4", "k5", "k6", "k7"}
+    assert len(service.asked) == 8
+    service.usual = edited
+    assert run(folder)["status"] == "succeeded"
+    assert len(service.asked) == 8 + 5, "a resume pays for what is missing alone"
+
+
+def test_a_stop_ends_pauses_and_keeps_what_comes(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    at_once(service, monkeypatch, 4)
+
+    def usual(asked: Asked) -> Reply:
+        if asked.parts()["prompt"] in (b"Edit 0", b"Edit 1"):
+            return error(503, "busy", Retry_After="55")
+        time.sleep(1)
+        return edited(asked)
+
+    service.usual = usual
+    folder = job(tmp_path / "job", items=40)
+    command = [sys.executable, "-m", "training.gpu.run", str(folder)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 60
+        while not events(folder, "image"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, "the pauses of 55 seconds are not waited for"
+    assert read_json(folder / "result.json")["status"] == "cancelled"
+    answered = [asked for asked in service.asked if asked.parts()["prompt"] not in (b"Edit 0", b"Edit 1")]
+    assert len(events(folder, "image")) == len(answered) < 38
+    assert events(folder, "item_failed") == []
+
+
+def test_a_service_that_is_down_ends_the_job_after_a_run_of_failures(service: Service, tmp_path: Path) -> None:
+    service.usual = lambda asked: error(503, "down for the night", Retry_After="3600")
+    folder = job(tmp_path / "job", items=60)
+    result = run(folder)
+    assert result["status"] == "failed"
+    assert "in a row" in result["message"] and "down for the night" in result["message"]
+    assert events(folder, "item_failed") == []
+    assert len(service.asked) < 30
+
+
+def test_a_transparent_answer_lies_on_white_as_in_the_library(service: Service) -> None:
+    clear = Image.new("RGBA", (45, 30), (0, 0, 0, 0))
+    service.usual = lambda asked: Reply(value={"data": [{"b64_json": base64.b64encode(png(clear)).decode()}]})
+    (made,) = editor().edit(case(), [0])
+    assert made.image.getpixel((3, 3)) == (255, 255, 255)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (error(400, "Your request was rejected by the safety system"), CannotEdit),
+        (error(400, "size must be 1024x1024"), CannotEdit),
+        (error(503, "down", Retry_After="3600"), EditorFailed),
+        (Reply(value={}), EditorFailed),
+        (Reply(value={"data": [{"b64_json": base64.b64encode(b"no picture").decode()}]}), EditorFailed),
+    ],
+)
+def test_what_is_the_case_s_own_and_what_is_the_service_s(service: Service, reply: Reply, kind: type) -> None:
+    service.script.append(reply)
+    with pytest.raises(CannotEdit) as caught:
+        editor().edit(case(), [0])
+    assert type(caught.value) is kind
 
 
 BAD = [

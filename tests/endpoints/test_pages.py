@@ -102,6 +102,23 @@ def test_a_refused_form_does_not_show_the_key_either(admin: Client) -> None:
     assert not Endpoint.objects.exists()
 
 
+@pytest.mark.parametrize("key", ["sk-SECRETé", "sk-SECRET\x7fx", "sk-SECRET\nx", "sk-SECRET\u200b"])
+def test_a_key_of_other_characters_is_refused_and_not_shown(admin: Client, key: str) -> None:
+    answer = admin.post(reverse("endpoint_new"), {**FORM, "key": key})
+    assert answer.status_code == 200
+    assert "letters, digits and signs" in answer.content.decode()
+    assert "SECRET" not in answer.content.decode()
+    assert not Endpoint.objects.exists()
+
+
+def test_a_key_of_other_characters_that_was_stored_before_is_said(admin: Client) -> None:
+    endpoint = make()
+    Endpoint.objects.update(key_encrypted=encrypt("sk-SECRETé"))
+    answer = admin.post(reverse("endpoint_try", args=[endpoint.uid]), follow=True)
+    assert "Enter it again" in answer.content.decode()
+    assert "SECRET" not in answer.content.decode()
+
+
 WRONG = [
     ({"base_url": "ftp://example.org"}, "https://"),
     ({"base_url": "http://user:pass@example.org/v1"}, "user name"),

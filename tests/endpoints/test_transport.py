@@ -171,3 +171,10 @@ def test_a_broken_connection_and_a_closed_port(service: Service) -> None:
         service.close()
         with pytest.raises(NoAnswer, match="cannot be reached"):
             transport(Guard(allow_private=True)).exchange("GET", service.address, headers={})
+
+
+def test_what_cannot_be_sent_is_not_quoted(service: Service) -> None:
+    with transport(Guard(allow_private=True)) as line, pytest.raises(NoAnswer) as refusal:
+        line.exchange("GET", service.address, headers={"Authorization": "Bearer sk-SECRET\n"})
+    assert "SECRET" not in str(refusal.value)
+    assert refusal.value.__cause__ is None

@@ -1,6 +1,7 @@
 """What one diffusers editor does: seeds, batches, sizes, instructions; tiny models with random weights."""
 
 import dataclasses
+import weakref
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 
 from tests.gpu.make import case
 from tests.gpu.tiny_models import EACH, distance, load, loaded, model
-from training.gpu.editors import CannotEdit, EditCase, EditorError
+from training.gpu.editors import CannotEdit, EditCase, EditorError, OutOfMemory
 
 CASE = dataclasses.replace(case("style"), instruction="paint it in oil")
 
@@ -21,10 +22,10 @@ def with_source(size: tuple[int, int], turned: int = 0) -> EditCase:
 @EACH
 def test_a_seed_makes_the_same_picture_whatever_its_batch(name: str) -> None:
     """To one level of 255: another batch may round a sum otherwise."""
-    together = loaded(name).edit(CASE, [11, 12, 13, 14])  # batches of three: the fourth is alone
+    together = loaded(name).edit(CASE, [11, 12, 13, 14])
     alone = loaded(name).edit(CASE, [13])[0]
     assert [made.seed for made in together] == [made.noise_seed for made in together] == [11, 12, 13, 14]
-    assert [made.settings["batch"] for made in together] == [3, 3, 3, 1]
+    assert [made.settings["batch"] for made in together] == [4] * 4
     assert distance(together[2], alone) <= 1
     assert min(distance(together[0], other) for other in together[1:]) > 20
     assert all(made.seconds > 0 for made in together)
@@ -155,10 +156,31 @@ def test_too_little_memory_on_the_gpu_is_said_plainly() -> None:
     def full(**_words: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
+    with pytest.raises(OutOfMemory, match="ran out of memory with 4 pictures of 64 px"):
+        with_pipeline(full).edit(CASE, [1, 2, 3, 4])
+
+
+def with_pipeline(pipeline: Any) -> Any:
     editor = load("instruct_pix2pix", batch=4)
-    editor = dataclasses.replace(editor, loaded=dataclasses.replace(editor.loaded, pipeline=full))
-    with pytest.raises(CannotEdit, match="ran out of memory with 4 pictures of 64 px"):
-        dataclasses.replace(editor, arguments=lambda *_words: {}).edit(CASE, [1, 2, 3, 4])
+    loaded = dataclasses.replace(editor.loaded, pipeline=pipeline)
+    return dataclasses.replace(editor, loaded=loaded, arguments=lambda *_words: {})
+
+
+def test_after_too_little_memory_the_pipelines_tensors_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the cache is emptied, and while the error is told: another try needs the memory."""
+    held: list[weakref.ref[torch.Tensor]] = []
+    alive = []
+
+    def full(**_words: Any) -> None:
+        latents = torch.zeros(3)
+        held.append(weakref.ref(latents))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: alive.append(held[0]() is not None))
+    with pytest.raises(OutOfMemory) as caught:
+        with_pipeline(full).edit(CASE, [1, 2])
+    assert alive == [False]
+    assert caught.value.__context__ is None
 
 
 def test_a_model_that_does_not_fit_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -184,7 +184,7 @@ def test_an_item_that_cannot_be_made_is_reported_and_the_others_are_made(
     (folder / "inputs" / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (folder / "inputs" / "text.png").write_text("this is no picture")
     (folder / "inputs" / "short.png").write_bytes((folder / "inputs" / "source.png").read_bytes()[:2000])
-    Image.new("L", (5, 5)).save(folder / "inputs" / "small.png")
+    Image.new("L", (10, 10)).save(folder / "inputs" / "small.png")
     in_process(folder)
     (failed,) = events(folder, "item_failed")
     assert failed["key"] == "bad"

@@ -20,7 +20,7 @@ from typing import Any
 from PIL import Image
 
 from training.gpu.editors import CannotEdit
-from training.gpu.generate import read_image
+from training.gpu.reading import read_picture
 from webapp.jobs.folder import JobError, JobRun, read_json
 
 BATCH = 16
@@ -75,7 +75,7 @@ def _batch(run: JobRun, clip: Clip, rows: list[dict[str, Any]], slugs: list[str]
     readable = []
     for row in rows:
         try:
-            readable.append((row["key"], read_image(run.folder / row["file"], "source image").convert("RGB")))
+            readable.append((row["key"], read_picture(run.folder / row["file"], "source image")))
         except CannotEdit as error:
             run.emit("item_failed", key=row["key"], reason=str(error))
     if not readable:

@@ -201,7 +201,7 @@ def read_images(
 def _model(body: Mapping[str, Any], endpoint: EndpointConfig) -> str:
     """The id that the service answered with; the one that was asked for where it names none."""
     model = body.get("model")
-    return model[:200] if isinstance(model, str) and model else endpoint.model
+    return (_plain(model, endpoint.key)[:200] if isinstance(model, str) else "") or endpoint.model
 
 
 def _usage(body: Mapping[str, Any], *names: str) -> list[int | None]:

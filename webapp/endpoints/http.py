@@ -16,14 +16,22 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from threading import Semaphore
 from typing import Any, Self, TypeVar
 
 from webapp.endpoints.answers import ChatAnswer, ImagesAnswer, read_body, read_chat, read_images, tokens
-from webapp.endpoints.errors import BadAnswer, BadRequest, EndpointError, NotConfigured, OverQuota, ServerTrouble
+from webapp.endpoints.errors import (
+    BadAnswer,
+    BadRequest,
+    EndpointError,
+    NotConfigured,
+    OverQuota,
+    ServerTrouble,
+    WrongKey,
+)
 from webapp.endpoints.pace import Pace, Usage
-from webapp.endpoints.transport import Guard, Transport
+from webapp.endpoints.transport import Guard, Transport, read_url
 
 Result = TypeVar("Result", bytes, ChatAnswer, ImagesAnswer)
 Counted = TypeVar("Counted", ChatAnswer, ImagesAnswer)
@@ -32,6 +40,7 @@ CHAT, IMAGES = "chat", "images"
 VARIABLE = "EDITLOOP_ENDPOINTS"
 TRIES = 4
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # between tries; a service that asks for more is left alone
+OWN_HOST = "A service's images may be at a private address only where that is the endpoint's own."
 SECONDS = {CHAT: 120.0, IMAGES: 300.0}  # until an answer must be complete
 
 
@@ -58,6 +67,11 @@ class EndpointConfig:
         if self.price_input is None or self.price_output is None or tokens_in is None or tokens_out is None:
             return None
         return (tokens_in * self.price_input + tokens_out * self.price_output) / 1_000_000
+
+
+def sendable(key: str) -> bool:
+    """Whether a header can carry the key: printable ASCII."""
+    return key.isascii() and key.isprintable()
 
 
 def to_environment(endpoints: Sequence[EndpointConfig]) -> dict[str, str]:
@@ -191,8 +205,11 @@ class Client:
             raise BadAnswer(f"The image could not be fetched from where the service put it: {error}") from None
 
     def _fetch(self, url: str) -> bytes:
-        """What lies at an address that the service gave: through the same guard, and without the key."""
-        with Transport(self.guard, seconds=self.seconds, connections=1) as elsewhere:
+        """What lies at an address that the service gave: without the key. A private one must be the endpoint's own:
+        the service is trusted with itself, not with the rest of the network."""
+        own = read_url(url).host == read_url(self.endpoint.base_url).host
+        guard = self.guard if own else replace(self.guard, allow_private=False, hint=OWN_HOST)
+        with Transport(guard, seconds=self.seconds, connections=1) as elsewhere:
             answer = elsewhere.exchange("GET", url, headers={})
         if answer.status >= 500:
             raise ServerTrouble(f"status {answer.status}.")
@@ -206,6 +223,8 @@ class Client:
             self._pace.turn()
             start = time.perf_counter()
             headers = {"Accept": "application/json"}
+            if not sendable(self.endpoint.key):
+                raise WrongKey("The key holds a character that no key has. Enter it again.")
             if self.endpoint.key:
                 headers["Authorization"] = f"Bearer {self.endpoint.key}"
             answer = self._transport.exchange("POST", self.endpoint.base_url + path, headers=headers, **content)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from webapp.endpoints.errors import AddressRefused, EndpointError, NoAnswer
-from webapp.endpoints.http import IMAGES, Client, EndpointConfig, to_environment, user_message
+from webapp.endpoints.http import IMAGES, Client, EndpointConfig, sendable, to_environment, user_message
 from webapp.endpoints.models import Endpoint
 from webapp.endpoints.secret import KeyLost, decrypt, encrypt
 from webapp.endpoints.transport import Guard, read_url
@@ -25,6 +25,10 @@ def save_endpoint(*, endpoint: Endpoint, key: str = "", forget_key: bool = False
     endpoint.base_url = endpoint.base_url.strip().rstrip("/")
     endpoint.full_clean()
     _check_address(endpoint.base_url)
+    if not sendable(key.strip()):
+        raise ValidationError(
+            {"key": _("A key has letters, digits and signs of a plain keyboard alone. Copy it again.")}
+        )
     if endpoint.has_key and not key and not forget_key and _has_moved(endpoint):
         message = _("The address is another server's now. Enter the key again: a stored key is sent nowhere else.")
         raise ValidationError(message)

@@ -95,10 +95,12 @@ def read_url(text: str) -> httpx.URL:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Which addresses are open. ``resolver`` is the system's, except in tests."""
+    """Which addresses are open. ``resolver`` is the system's, except in tests. ``hint``: what to do where a private
+    address is refused."""
 
     allow_private: bool = False
     resolver: Resolver = resolve
+    hint: str = "Private addresses need EDITLOOP_PRIVATE_ENDPOINTS=1."
 
     def addresses(self, url: httpx.URL) -> list[str]:
         """The addresses behind a URL, all of them checked. Raises AddressRefused, NoAnswer for a name of nothing."""
@@ -108,7 +110,7 @@ class Guard:
             raise NoAnswer(f"The name {host} stands for no address. Check its spelling, or the network's name server.")
         for address in found:
             if reason := why_closed(address, self.allow_private):
-                hint = "" if self.allow_private else " Private addresses need EDITLOOP_PRIVATE_ENDPOINTS=1."
+                hint = "" if self.allow_private else f" {self.hint}"
                 raise AddressRefused(f"{host} leads to {address}, which {reason}: refused.{hint}")
         return found
 
@@ -158,6 +160,8 @@ class Transport:
                 reason = str(error) or "no connection in time"
             except httpx.TimeoutException:
                 raise NoAnswer(f"{url.host} did not answer within {self.seconds:g} seconds.") from None
+            except httpx.LocalProtocolError:  # its text quotes headers, and so the key
+                raise NoAnswer(f"The request to {url.host} could not be sent as HTTP.") from None
             except httpx.TransportError as error:
                 raise NoAnswer(f"The connection to {url.host} broke: {error or type(error).__name__}.") from None
         raise NoAnswer(f"{url.host} cannot be reached: {reason}.")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from PIL import Image
 
-from training.gpu.diffusion.batches import batches
 from training.gpu.diffusion.loading import Loaded
 from training.gpu.diffusion.noise import generators, noise_seed
 from training.gpu.diffusion.settings import Settings
 from training.gpu.diffusion.sizes import on_grid, resized
-from training.gpu.editors import CannotEdit, EditCase, EditedImage
+from training.gpu.editors import CannotEdit, EditCase, EditedImage, OutOfMemory
 
 # The pipeline's words for so many pictures of a case at that size.
 Arguments = Callable[[EditCase, Settings, tuple[int, int], int], Mapping[str, Any]]
@@ -31,20 +32,18 @@ class DiffusionEditor:
 
     @property
     def batch(self) -> int:
-        """Images that a job hands to one ``edit``."""
+        """Seeds that a job hands to one ``edit``: for more the memory was not reckoned."""
         return self.loaded.settings.batch
 
     def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
-        """One picture a seed. The case's own instruction goes to every one of them."""
+        """One picture a seed, all of them in one call of the pipeline, each by the case's own instruction. Raises
+        CannotEdit, OutOfMemory."""
         if not case.instruction.strip():
             raise CannotEdit("The case has no instruction, and this editor edits by instruction.")
         settings = self.loaded.settings
         size = on_grid(settings.size**2, case.source.width / case.source.height, self.multiple)
-        return [made for part in batches(seeds, settings.batch) for made in self._batch(case, part, size)]
-
-    def _batch(self, case: EditCase, seeds: Sequence[int], size: tuple[int, int]) -> list[EditedImage]:
         start = time.perf_counter()
-        pictures = self._run(seeds, self.arguments(case, self.loaded.settings, size, len(seeds)))
+        pictures = self._run(seeds, self.arguments(case, settings, size, len(seeds)))
         seconds = (time.perf_counter() - start) / len(seeds)
         record = {
             **self.loaded.recorded,
@@ -58,19 +57,17 @@ class DiffusionEditor:
         ]
 
     def _run(self, seeds: Sequence[int], words: Mapping[str, Any]) -> list[Image.Image]:
-        try:
-            made = self.loaded.pipeline(
-                **words, generator=generators(seeds), num_inference_steps=self.loaded.settings.steps
-            )
-        except torch.OutOfMemoryError as error:
-            torch.cuda.empty_cache()
-            settings = self.loaded.settings
-            raise CannotEdit(
-                f"The GPU ran out of memory with {len(seeds)} pictures of {settings.size} px at once: use a smaller "
-                f"batch or size, or an offload mode after {settings.offload!r}."
-            ) from error
-        pictures: list[Image.Image] = made.images
-        return pictures
+        settings = self.loaded.settings
+        with suppress(torch.OutOfMemoryError):  # whose traceback holds the tensors, so the rest comes after it
+            made = self.loaded.pipeline(**words, generator=generators(seeds), num_inference_steps=settings.steps)
+            pictures: list[Image.Image] = made.images
+            return pictures
+        gc.collect()
+        torch.cuda.empty_cache()
+        raise OutOfMemory(
+            f"The GPU ran out of memory with {len(seeds)} pictures of {settings.size} px at once: use a smaller "
+            f"batch or size, or an offload mode after {settings.offload!r}."
+        )
 
 
 def negative(case: EditCase, settings: Settings) -> dict[str, Any]:

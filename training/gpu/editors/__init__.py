@@ -28,6 +28,15 @@ class CannotEdit(Exception):
     """The editor cannot do this one case. The message is shown to the user; other cases go on."""
 
 
+class EditorFailed(CannotEdit):
+    """The editor failed for a reason that is not the case's own: its service, its machine, a mistake of its program.
+    Other cases go on, but a row of such failures ends the job."""
+
+
+class OutOfMemory(EditorFailed):
+    """The memory does not hold so many images at once. A job goes on with smaller batches."""
+
+
 @dataclass(frozen=True, slots=True)
 class EditCase:
     """What to edit. ``mask`` has the source's size and is white where the edit may change pixels (for the tasks
@@ -56,13 +65,17 @@ class EditedImage:
 
 
 class Editor(Protocol):
-    """What ``load`` returns. Two things more are used where they are there: ``batch``, how many images go into one call
-    (1 without it), and ``edit_many(cases, seeds)``, one image for each pair, where images of several cases go together.
+    """What ``load`` returns. More is used where it is there:
+
+    - ``batch``: how many images a job puts into one call, never more (1 without it);
+    - ``edit_many(cases, seeds)``: one image for each pair, where images of several cases go together;
+    - ``threads``: how many calls, each of one image, may run at once, for an editor that waits for others; each image
+      is kept as it comes. Its ``stop()`` is called, perhaps often, when no further image is wanted: it ends pauses.
     """
 
     def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
         """One image a seed, in the order of the seeds, each of the source's size. The same case, settings and seed give
-        the same image. Raises CannotEdit."""
+        the same image. Raises CannotEdit for what is the case's fault, EditorFailed for what is not."""
         ...
 
 

@@ -35,17 +35,13 @@ class DrawnEditor:
     def edit_many(self, cases: Sequence[EditCase], seeds: Sequence[int]) -> list[EditedImage]:
         """One image a pair of case and seed, in order. Raises CannotEdit for the first case that cannot be done, before
         any is made; ValueError where there are not as many seeds as cases."""
+        from training.gpu.drawn.sample import sample
+
         pairs = list(zip(cases, seeds, strict=True))
         for case in cases:
             check_case(case)
-        made: list[EditedImage] = []
-        for start in range(0, len(pairs), self.batch):
-            made += self._edit_batch(pairs[start : start + self.batch])
-        return made
-
-    def _edit_batch(self, pairs: Sequence[tuple[EditCase, int]]) -> list[EditedImage]:
-        from training.gpu.drawn.sample import sample
-
+        if not pairs:
+            return []
         start = time.perf_counter()
         sources = [case.source.convert("RGB") for case, _ in pairs]
         noise_seeds = [seed % 2**63 for _, seed in pairs]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
+from training.gpu.reading import read_picture
 
 INCOMING = Path(__file__).resolve().parents[3] / "var" / "incoming"
 PATTERN = "{key}_{seed}.png"
@@ -31,10 +32,9 @@ class FolderEditor:
 
     def _edit(self, case: EditCase, seed: int) -> EditedImage:
         from training.gpu.diffusion.sizes import resized
-        from training.gpu.generate import read_image  # which imports this folder
 
         start = time.perf_counter()
-        image = read_image(self._path(case, seed), "image").convert("RGB")
+        image = read_picture(self._path(case, seed), "image")
         size, wanted = image.size, case.source.size
         if not same_aspect(size, wanted):
             raise CannotEdit(

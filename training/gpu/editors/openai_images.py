@@ -11,63 +11,47 @@ both sizes are kept with it.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import re
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Event
 from typing import Any
 
 from PIL import Image
 
-from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError
-from webapp.endpoints.errors import EndpointError
-from webapp.endpoints.http import IMAGES, Client, endpoint_named
-from webapp.jobs.folder import JobError
+from annotation.importing.images import decode
+from annotation.importing.problems import ImportProblem
+from training.gpu.editors import CannotEdit, EditCase, EditedImage, EditorError, EditorFailed
+from webapp.endpoints.errors import BadRequest, EndpointError, Refused
+from webapp.endpoints.http import IMAGES, Client, EndpointConfig, endpoint_named
+from webapp.jobs.folder import JobError, JobStopped
 
 PARAMETERS = ("quality", "background", "input_fidelity", "moderation", "output_format")
 SIZE = re.compile(r"source|auto|[1-9]\d{1,4}x[1-9]\d{1,4}")
 WORD = re.compile(r"[a-z0-9_-]{1,40}")
-FORMATS = ("PNG", "JPEG", "WEBP")
-MOST_PIXELS = 64_000_000
-
-Outcome = EditedImage | CannotEdit
 
 
 class OpenAIImagesEditor:
     """One endpoint with one set of settings. As many images at once as the endpoint allows."""
 
-    def __init__(self, client: Client, settings: Mapping[str, Any]) -> None:
-        self.client, self.settings = client, settings
-        self.batch = client.endpoint.concurrency
-        self._kept: dict[str, Outcome] = {}
+    def __init__(self, endpoint: EndpointConfig, settings: Mapping[str, Any]) -> None:
+        self.settings, self.threads = settings, endpoint.concurrency
+        self._stopped = Event()
+        self.client = Client(endpoint, wait=self._wait)
+
+    def stop(self) -> None:
+        """Pauses between tries end, and their images are not made; requests under way go on."""
+        self._stopped.set()
+
+    def _wait(self, seconds: float) -> None:
+        if self._stopped.wait(seconds):
+            raise JobStopped
 
     def edit(self, case: EditCase, seeds: Sequence[int]) -> list[EditedImage]:
-        return self.edit_many([case] * len(seeds), seeds)
-
-    def edit_many(self, cases: Sequence[EditCase], seeds: Sequence[int]) -> list[EditedImage]:
-        """One image for each pair. Raises CannotEdit with the service's reason for the first that was not made; what
-        the others cost is not lost: asked for again, they are given without another request. Raises JobError where the
-        next request would fail in the same way (key, model, address, quota)."""
-        pairs = list(zip(cases, seeds, strict=True))
-        with ThreadPoolExecutor(self.batch) as threads:
-            outcomes = list(threads.map(self._outcome, pairs))
-        made = [outcome for outcome in outcomes if isinstance(outcome, EditedImage)]
-        if len(made) == len(pairs):
-            return made
-        if len(pairs) > 1:
-            self._kept = {_name(*pair): outcome for pair, outcome in zip(pairs, outcomes, strict=True)}
-        raise next(outcome for outcome in outcomes if isinstance(outcome, CannotEdit))
-
-    def _outcome(self, pair: tuple[EditCase, int]) -> Outcome:
-        known = self._kept.pop(_name(*pair), None)
-        if known is not None:
-            return known
-        try:
-            return self._edit(*pair)
-        except CannotEdit as error:
-            return error
+        """One image a seed. Raises CannotEdit and EditorFailed with the service's reason; JobError where the next
+        request would fail in the same way (key, model, address, quota); JobStopped after ``stop``."""
+        return [self._edit(case, seed) for seed in seeds]
 
     def _edit(self, case: EditCase, seed: int) -> EditedImage:
         if not isinstance(case.instruction, str) or not case.instruction.strip():
@@ -83,9 +67,7 @@ class OpenAIImagesEditor:
                 image=_png(source), prompt=case.instruction.strip(), mask=mask, parameters=sent
             )
         except EndpointError as error:
-            if error.fatal:
-                raise JobError(str(error)) from None
-            raise CannotEdit(str(error)) from None
+            raise _told(error) from None
         image = _open(answer.images[0])
         about = {
             **self.settings,
@@ -101,10 +83,10 @@ class OpenAIImagesEditor:
         return EditedImage(image, seed, None, about, answer.seconds)
 
 
-def _name(case: EditCase, seed: int) -> str:
-    """What tells one wanted image from another."""
-    words = repr((case.key, case.instruction, case.task, seed, case.source.size)).encode()
-    return hashlib.sha256(words + case.source.tobytes()).hexdigest()
+def _told(error: EndpointError) -> Exception:
+    if error.fatal:
+        return JobError(str(error))
+    return CannotEdit(str(error)) if isinstance(error, Refused | BadRequest) else EditorFailed(str(error))
 
 
 def _png(image: Image.Image) -> bytes:
@@ -123,12 +105,9 @@ def _transparent(mask: Image.Image) -> Image.Image:
 def _open(data: bytes) -> Image.Image:
     """The service's image; its bytes are as hostile as an upload's."""
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            if image.width * image.height > MOST_PIXELS:
-                raise CannotEdit(f"The service sent an image of {image.width} x {image.height} pixels: too many.")
-            return image.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise CannotEdit(f"The service sent an image that cannot be read: {error}.") from None
+        return decode(data)
+    except ImportProblem as problem:
+        raise EditorFailed(f"The service sent an image that cannot be read: {problem}") from None
 
 
 def check(settings: Mapping[str, Any]) -> None:
@@ -158,4 +137,4 @@ def load(settings: Mapping[str, Any]) -> OpenAIImagesEditor:
         endpoint = endpoint_named(settings["endpoint"], IMAGES)
     except EndpointError as error:
         raise EditorError(str(error)) from None
-    return OpenAIImagesEditor(Client(replace(endpoint, model=model or endpoint.model)), dict(settings))
+    return OpenAIImagesEditor(replace(endpoint, model=model or endpoint.model), dict(settings))
