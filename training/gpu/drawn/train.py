@@ -45,7 +45,7 @@ class Recipe:
     seed: int = 7
 
 
-BASES = {"rough": Recipe(steps=1000, decay=300), "good": Recipe(steps=2400, decay=700)}
+BASES = {"rough": Recipe(steps=1000, decay=300), "good": Recipe(steps=4800, decay=2400)}
 
 
 class Trainer:
