@@ -52,7 +52,7 @@ def test_a_grid_that_was_cancelled_is_resumed_without_an_image_twice(application
     admin.page.fill("[name=seeds]", str(SEEDS))
     admin.page.fill("[name=limit]", str(CASES))
     admin.page.click("main form button.primary")
-    admin.page.wait_for_selector("#sheet figure", timeout=180_000)  # the demo's own job comes first
+    admin.page.wait_for_selector("#sheet figure", timeout=180_000)
     admin.page.click("text=Cancel")
     admin.page.wait_for_selector("#job [data-state=cancelled]", timeout=120_000)
     before = made(application)
