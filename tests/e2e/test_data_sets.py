@@ -32,6 +32,7 @@ def test_from_the_list_to_the_download(person: Enter) -> None:
     page = bob.page
     bob.go("/datasets/")
     page.click(f"a:has-text('{DATA}')")
+    page.wait_for_selector(".filters")
     assert NOTICE in page.inner_text(".demo-bar")
     address = page.url
     everything = number(page.inner_text(".figure:has-text('Cases') dd"))
@@ -39,7 +40,8 @@ def test_from_the_list_to_the_download(person: Enter) -> None:
     # Filter, share the address, take the filter away.
     page.select_option("[name=task]", "remove")
     page.select_option("[name=split]", "train")
-    page.click("button:has-text('Show')")
+    with page.expect_navigation():
+        page.click("button:has-text('Show')")
     assert parse_qs(urlsplit(page.url).query) == {"task": ["remove"], "split": ["train"]}
     found = cases_on(bob)
     assert 0 < len(found) < everything
@@ -53,23 +55,27 @@ def test_from_the_list_to_the_download(person: Enter) -> None:
     assert cases_on(bob) == found
 
     # A number of the statistics leads to its rows.
-    page.click("nav.tabs a:has-text('Statistics')")
+    with page.expect_navigation():
+        page.click("nav.tabs a:has-text('Statistics')")
     cell = page.locator("tr:has-text('Object removal') td a").first
     count = number(cell.inner_text())
-    cell.click()
+    with page.expect_navigation():
+        cell.click()
     assert len(cases_on(bob)) == count == len(found)
 
     # One case: the editors beside each other, and one of them over the source.
-    page.click(f"article:has-text('{found[0]}') h2 a")
+    with page.expect_navigation():  # to the end of loading: the module that takes the keys has run
+        page.click(f"article:has-text('{found[0]}') h2 a")
     editors = page.locator(".seeds thead th").count() - 1
     assert page.locator("a.lens img:not(.held)").count() == editors > 2
     page.keyboard.down("Space")
-    assert page.is_visible(".lens .held >> nth=0")
+    page.wait_for_selector(".lens .held >> nth=0")
     page.keyboard.up("Space")
     page.locator("a.lens").nth(1).click()
     page.wait_for_selector("#stage[data-shown]")
     assert page.locator(".pane").count() == 2
-    page.click("a:has-text('Back to the case')")
+    with page.expect_navigation():
+        page.click("a:has-text('Back to the case')")
 
     # Freeze, export, download.
     page.goto(address)

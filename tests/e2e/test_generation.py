@@ -35,7 +35,8 @@ def test_an_engineer_makes_an_editor(person: Enter) -> None:
     engineer.page.select_option("[name=set_base]", "rough")
     engineer.page.fill("[name=set_steps]", "400")
     engineer.page.click("main form button.primary")
-    assert "from 1 to 50" in engineer.page.inner_text("main form")  # and what was filled in is still there
+    engineer.page.wait_for_selector("main form .alert:has-text('from 1 to 50')")
+    assert engineer.page.input_value("[name=name]") == OWN  # what was filled in is still there
     engineer.page.fill("[name=set_steps]", "4")
     engineer.page.click("main form button.primary")
     engineer.page.wait_for_selector(f"h1:has-text('{OWN}')")
@@ -80,6 +81,7 @@ def test_pages_of_many_editors_are_no_wider_than_the_window(person: Enter) -> No
     engineer = person("bob")
     engineer.go("/datasets/")
     engineer.page.click("text=Demo: drawn world")
+    engineer.page.wait_for_selector(".filters")
     pages = [engineer.page.url]
     pages += engineer.page.eval_on_selector_all(
         "h2 a[href*='/cases/'], h3 a[href*='/cases/']", "links => links.map(one => one.href)"
