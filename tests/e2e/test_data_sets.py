@@ -82,7 +82,8 @@ def test_from_the_list_to_the_download(person: Enter) -> None:
     page.click("nav.tabs a:has-text('Versions')")
     page.fill("[name=note]", "For the browser test")
     page.click("button:has-text('Freeze a version')")
-    follow_job(bob, "Version 1")
+    with page.expect_navigation():
+        follow_job(bob, "Version 1")
     digest = page.locator("dd.mono").inner_text()
     assert len(digest) == 64
     assert NOTICE in page.inner_text(".prose")
