@@ -8,6 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
+from annotation.checks import check
+from drawnworld.edits import draw_pair
 from tests.gpu.make import case
 from tests.gpu.tiny_models import EACH, distance, load, loaded, model
 from training.gpu.editors import CannotEdit, EditCase, EditorError, OutOfMemory
@@ -201,3 +203,12 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_sources_of_any_mode_are_taken() -> None:
     grey = dataclasses.replace(CASE, source=Image.new("L", (40, 40), 99))
     assert loaded("flux_kontext").edit(grey, [1])[0].image.mode == "RGB"
+
+
+def test_the_noise_of_an_untrained_model_is_found_by_the_output_checks() -> None:
+    """It has grains of a patch with finer structure within, so it is not the noise of a test card."""
+    pair = draw_pair(7, 1)
+    source = Image.fromarray(pair.source)
+    made = load("flux_kontext").edit(EditCase(source, None, "Make it blue", "color"), range(6))
+    found = [check(source, one.image) for one in made]
+    assert sum(finding is not None and finding.fault == "noise" for finding in found) >= 5
