@@ -14,7 +14,7 @@ from PIL import Image
 from annotation.checks import check
 from annotation.importing.images import decode
 from annotation.importing.problems import ImportProblem
-from annotation.models import Candidate, Dataset, Editor, Fault, StoredImage, Unmade
+from annotation.models import Candidate, Dataset, Editor, Fault, StoredImage, Unmade, UnmadeReason
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, JobRun
@@ -30,6 +30,14 @@ STATES = {"kept": True, "dropped": False, "open": None}  # names of the decision
 def found_in(dataset: Dataset) -> QuerySet[Candidate]:
     """What the checks found fault with, decided on or not."""
     return Candidate.objects.filter(case__dataset=dataset).exclude(fault="")
+
+
+def reasons(candidates: QuerySet[Candidate], unmade: QuerySet[Unmade]) -> list[tuple[str, int]]:
+    """How many of an editor's or a job's images had which fault, or were not delivered, and why: (label, number)."""
+    found = candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
+    missing = unmade.order_by().values_list("reason").annotate(number=Count("id"))
+    labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
+    return [(str(labels[name]), number) for name, number in [*found, *missing]]
 
 
 def in_state(rows: QuerySet[Candidate], state: str) -> QuerySet[Candidate]:

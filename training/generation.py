@@ -9,15 +9,15 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from annotation import pictures
+from annotation.faults import reasons
 from annotation.importing.images import verify
 from annotation.importing.problems import ImportProblem
 from annotation.library import settings_hash
-from annotation.models import Candidate, Case, Dataset, Editor, Fault, Unmade, UnmadeReason
+from annotation.models import Candidate, Case, Dataset, Editor, Unmade, UnmadeReason
 from training import fit, grid
 from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
@@ -65,7 +65,8 @@ def start_generation(
     if not 0 < count <= MOST:
         message = _("This would make %(count)d images. Choose between 1 and %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
-    if problems := [f"{editor.name}: {words}" for editor in editors if (words := fit.problem(editor))]:
+    machines = fit.workers()
+    if problems := [f"{editor.name}: {words}" for editor in editors if (words := fit.problem(editor, machines))]:
         raise ValidationError(problems)
     title = _("Make %(count)d candidates of %(name)s") % {"count": count, "name": dataset.name}
     return jobs.start(kind="generate", title=title, config=config, by=by)
@@ -161,10 +162,7 @@ def _links(job: Job) -> list[tuple[str, str]]:
 def _context(job: Job) -> dict[str, Any]:
     whole = job.whole
     newest = whole.candidates.select_related("image", "editor", "case").order_by("-id")[:SHEET]
-    faults = whole.candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
-    unmade = whole.unmade.order_by().values_list("reason").annotate(number=Count("id"))
-    labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
-    found = [(labels[name], number) for name, number in [*faults, *unmade]]
+    found = reasons(whole.candidates.all(), whole.unmade.all())
     return {"whole": whole, "candidates": list(newest), "set_aside": found, "dataset": _dataset_of(whole)}
 
 

@@ -38,32 +38,16 @@ class Program:
     takes_lora: tuple[str, ...] = ()
 
 
-_DIFFUSERS_LORA = ("scale", "alpha")
+def _diffusers(module: str, title: str, about: StrPromise) -> Program:
+    return Program(module, title, about, takes_lora=("scale", "alpha"))
+
+
+_LARGE = _("Through diffusers. Needs its weights and a GPU.")
 _PROGRAMS = (
-    Program(
-        "flux_kontext",
-        "FLUX.1 Kontext [dev]",
-        _("Through diffusers. Needs its weights and a GPU."),
-        "",
-        _DIFFUSERS_LORA,
-    ),
-    Program(
-        "qwen_image_edit", "Qwen-Image-Edit", _("Through diffusers. Needs its weights and a GPU."), "", _DIFFUSERS_LORA
-    ),
-    Program(
-        "qwen_image_edit_plus",
-        "Qwen-Image-Edit-2509 (Plus)",
-        _("Through diffusers. Needs its weights and a GPU."),
-        "",
-        _DIFFUSERS_LORA,
-    ),
-    Program(
-        "instruct_pix2pix",
-        "InstructPix2Pix",
-        _("Through diffusers. Needs its weights and a small GPU."),
-        "",
-        _DIFFUSERS_LORA,
-    ),
+    _diffusers("flux_kontext", "FLUX.1 Kontext [dev]", _LARGE),
+    _diffusers("qwen_image_edit", "Qwen-Image-Edit", _LARGE),
+    _diffusers("qwen_image_edit_plus", "Qwen-Image-Edit-2509 (Plus)", _LARGE),
+    _diffusers("instruct_pix2pix", "InstructPix2Pix", _("Through diffusers. Needs its weights and a small GPU.")),
     Program(
         "openai_images", _("A service"), _("Any service of OpenAI's images/edits form. An admin sets up its endpoint.")
     ),
@@ -122,9 +106,9 @@ MACHINE = ("revision", "device", "device_map", "dtype", "offload", "attention", 
 
 def programs() -> list[Program]:
     """All modules of the folder, the ones described here first and in their order."""
-    told = {program.module: program for program in _PROGRAMS}
-    names = [*(name for name in told if name in editor_names()), *(n for n in editor_names() if n not in told)]
-    return [told.get(name) or Program(name, name) for name in names]
+    names = editor_names()
+    told = {program.module: program for program in _PROGRAMS if program.module in names}
+    return [*told.values(), *(Program(name, name) for name in names if name not in told)]
 
 
 def program(module: str) -> Program | None:

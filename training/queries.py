@@ -4,12 +4,11 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count
-
-from annotation.models import Editor, Fault, UnmadeReason
+from annotation.faults import reasons
+from annotation.models import Editor
 from training import fit
 from training.gpu.editors import EditorError
-from training.programs import Program, program
+from training.programs import Program, program, programs
 from webapp.jobs.machine import Machine
 
 NEWEST = 24
@@ -23,7 +22,8 @@ class Row:
 
 
 def rows_of(editors: list[Editor]) -> list[Row]:
-    return [Row(editor, program(editor.module), settings_text(editor)) for editor in editors]
+    known = {found.module: found for found in programs()}
+    return [Row(editor, known.get(editor.module), settings_text(editor)) for editor in editors]
 
 
 def settings_text(editor: Editor) -> str:
@@ -65,9 +65,6 @@ def _fit(editor: Editor, machines: list[Machine]) -> tuple[list[fit.Line], str]:
 
 def page_of_editor(editor: Editor) -> dict[str, Any]:
     lines, problem = _fit(editor, fit.workers())
-    labels = {**dict(Fault.choices), **dict(UnmadeReason.choices)}
-    faults = editor.candidates.exclude(fault="").order_by().values_list("fault").annotate(number=Count("id"))
-    unmade = editor.unmade.order_by().values_list("reason").annotate(number=Count("id"))
     newest = editor.candidates.select_related("image", "editor", "case__dataset").order_by("-id")
     return {
         "editor": editor,
@@ -76,6 +73,6 @@ def page_of_editor(editor: Editor) -> dict[str, Any]:
         "lines": lines,
         "problem": problem,
         "made": editor.candidates.count(),
-        "set_aside": [(labels[name], number) for name, number in [*faults, *unmade]],
+        "set_aside": reasons(editor.candidates.all(), editor.unmade.all()),
         "newest": list(newest[:NEWEST]),
     }
