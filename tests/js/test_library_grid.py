@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page
 
 from annotation.library import load_tasks
 from annotation.models import Case
 from tests import make
+from tests.browser import signed_in
 from webapp.accounts.models import User
 
 HELD = "all => all.map((one) => getComputedStyle(one).display !== 'none')"
@@ -35,11 +34,8 @@ def case(transactional_db: None, tmp_path: Path) -> Case:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, case: Case) -> Iterator[Page]:
     """The case's page, for a signed-in engineer; nothing may be written to the console."""
-    client = Client()
-    client.force_login(User.objects.create(username="bob", role="engineer"))
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, base_url=live_server.url)
-    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
-    context.add_cookies([{**cookie, "url": live_server.url}])  # type: ignore[list-item]
+    bob = User.objects.create(username="bob", role="engineer")
+    context = signed_in(browser, live_server.url, bob, viewport={"width": 1280, "height": 900})
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)

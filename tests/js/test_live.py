@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.test import Client
 from playwright.sync_api import Browser, Page, Route
 
+from tests.browser import signed_in
 from webapp.accounts.models import User
 from webapp.jobs import services
 from webapp.jobs.models import Job, State
@@ -23,11 +22,7 @@ def job(transactional_db: None) -> Job:
 @pytest.fixture
 def page(browser: Browser, live_server: Any, job: Job) -> Iterator[Page]:
     """The job's page. Its stream ends after one event and is opened again at once, so that events keep coming."""
-    client = Client()
-    client.force_login(User.objects.create(username="ann", role="admin"))
-    context = browser.new_context(base_url=live_server.url)
-    cookie = {"name": settings.SESSION_COOKIE_NAME, "value": client.cookies[settings.SESSION_COOKIE_NAME].value}
-    context.add_cookies([{**cookie, "url": live_server.url}])  # type: ignore[list-item]
+    context = signed_in(browser, live_server.url, User.objects.create(username="ann", role="admin"))
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.route("**/live/**", answer)

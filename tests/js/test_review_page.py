@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, Route
 
 from annotation.instructions import services
 from annotation.library import ensure_editor, load_tasks
 from annotation.models import Candidate, Dataset, Proposal
+from tests.browser import signed_in
 from tests.instructions.make import proposals
 
 WAIT = 10_000
@@ -61,11 +61,8 @@ class Reviewer:
 def reviewer(live_server: Any, tmp_path: Path, browser: Browser, person: Callable[..., Any]) -> Iterator[Reviewer]:
     load_tasks()
     data = proposals(tmp_path, count=EACH, cases=CASES)
-    client = Client()
-    client.force_login(person("bob", "engineer"))
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    cookie = {"name": django_settings.SESSION_COOKIE_NAME, "url": live_server.url}
-    context.add_cookies([{**cookie, "value": client.cookies[django_settings.SESSION_COOKIE_NAME].value}])
+    bob = person("bob", "engineer")
+    context = signed_in(browser, live_server.url, bob, viewport={"width": 1280, "height": 800})
     found = Reviewer(context.new_page(), live_server.url + reverse("review", args=[data.uid]), data)
     yield found
     context.close()

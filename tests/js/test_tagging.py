@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings as django_settings
-from django.test import Client
 from django.urls import reverse
 from playwright.sync_api import Browser, Page, Route
 
@@ -17,6 +15,7 @@ from annotation.curation.queries import sources_of
 from annotation.library import load_tasks
 from annotation.models import Dataset, Source
 from tests import make
+from tests.browser import signed_in
 
 WAIT = 10_000
 PICTURES = 12
@@ -60,11 +59,8 @@ def tagger(live_server: Any, tmp_path: Path, browser: Browser, person: Callable[
     load_tasks()
     services.load_categories()
     data = make.dataset(tmp_path, cases=PICTURES, editors=0)
-    client = Client()
-    client.force_login(person("bob", "engineer"))
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    cookie = {"name": django_settings.SESSION_COOKIE_NAME, "url": live_server.url}
-    context.add_cookies([{**cookie, "value": client.cookies[django_settings.SESSION_COOKIE_NAME].value}])
+    bob = person("bob", "engineer")
+    context = signed_in(browser, live_server.url, bob, viewport={"width": 1280, "height": 800})
     found = Tagger(context.new_page(), live_server.url + reverse("tagging", args=[data.uid]), data)
     yield found
     context.close()
