@@ -1,0 +1,38 @@
+"""Scoring prompts and judges (asking), what judges answered (answers), and their calibration against people (calibrating, votes)."""
+
+from scoring.models.answers import Answer, Score
+from scoring.models.asking import Judge, JudgeKind, Prompt, PromptVersion, Question
+from scoring.models.calibrating import (
+    Activation,
+    Anchor,
+    Calibration,
+    DriftCheck,
+    LevelMap,
+    Look,
+    Method,
+    Suggestion,
+    SuggestionState,
+    UnclearPoint,
+)
+from scoring.models.votes import VoteSet
+
+__all__ = [
+    "Activation",
+    "Anchor",
+    "Answer",
+    "Calibration",
+    "DriftCheck",
+    "Judge",
+    "JudgeKind",
+    "LevelMap",
+    "Look",
+    "Method",
+    "Prompt",
+    "PromptVersion",
+    "Question",
+    "Score",
+    "Suggestion",
+    "SuggestionState",
+    "UnclearPoint",
+    "VoteSet",
+]
