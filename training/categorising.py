@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy
 from annotation.curation import services
 from annotation.curation.categorisers import PERSON, Categoriser, Verdict
 from annotation.curation.queries import sources_of
+from annotation.inputs import local_path
 from annotation.models import Category, Dataset
-from training.inputs import local_path
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, write_json

@@ -15,10 +15,10 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from annotation.inputs import CHUNK, local_path
 from annotation.models import Editor
 from training.gpu.editors import EditorError, check_settings
 from training.gpu.tensors import WrongTensors, read_header
-from training.inputs import CHUNK, local_path
 from training.programs import program
 from webapp.jobs.models import ACTIVE, RESUMABLE, Job
 

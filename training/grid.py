@@ -9,10 +9,10 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.assign import seeded
+from annotation.inputs import local_path
 from annotation.library import settings_hash
 from annotation.models import Candidate, Case, Dataset, Editor
 from training.editors import local_program
-from training.inputs import local_path
 from webapp.jobs.folder import JobError
 
 ALONE = 64  # images that one worker makes quicker than two: each would load the editor

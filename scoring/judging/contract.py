@@ -36,6 +36,7 @@ class Request:
     ``key``: the full cache key, see ``cache_key``. ``source``, ``edited``: image files, relative to the job folder or
     absolute. ``low``, ``high``: the ends of the integer scale. ``questions``: keys of the prompt's questions in the
     order in which they are numbered from 1. ``turn``: which of several passes over the same prompt this is, from 0.
+    ``ref``: whatever the asker knows the request by; it comes back with the answer.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Request:
     high: int
     questions: tuple[str, ...] = ()
     turn: int = 0
+    ref: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -53,7 +55,7 @@ class Request:
     @classmethod
     def from_json(cls, row: Mapping[str, Any]) -> Request:
         """Raises TypeError and KeyError for anything that ``to_json`` did not write."""
-        return cls(**{**row, "questions": tuple(row["questions"])})
+        return cls(**{**row, "questions": tuple(row["questions"]), "ref": tuple(row.get("ref", ()))})
 
 
 @dataclass(frozen=True, slots=True)

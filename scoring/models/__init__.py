@@ -1,7 +1,7 @@
-"""Scoring prompts and judges (asking), what judges answered (answers), and their calibration against people (calibrating, votes)."""
+"""Scoring prompts and judges (asking), what judges answered (answers), and their calibration against people."""
 
 from scoring.models.answers import Answer, Score
-from scoring.models.asking import Judge, JudgeKind, Prompt, PromptVersion, Question
+from scoring.models.asking import Judge, Prompt, PromptVersion, Question
 from scoring.models.calibrating import (
     Activation,
     Anchor,
@@ -23,7 +23,6 @@ __all__ = [
     "Calibration",
     "DriftCheck",
     "Judge",
-    "JudgeKind",
     "LevelMap",
     "Look",
     "Method",

@@ -6,7 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
-from django.utils.translation import gettext_lazy as _
 
 from annotation.models.library import SLUG, Task
 from scoring.judging.render import PromptText
@@ -92,22 +91,15 @@ class Question(models.Model):
         ]
 
 
-class JudgeKind(models.TextChoices):
-    ENDPOINT = "endpoint", _("A vision-language model at an endpoint")
-    TRANSFORMERS = "transformers", _("A vision-language model on the GPU machine")
-    DRAWN = "drawn", _("The embedded judge of the drawn world")
-    REPLAY = "replay", _("Recorded answers")
-
-
 class Judge(Row):
-    """Who scores: a backend with settings that never change. ``settings["endpoint"]`` is the slug of an endpoint.
+    """Who scores: a backend (asking/backends.py) with settings that never change.
 
     ``passes``: how often one prompt is asked; the score is the mean of what could be read.
     """
 
     slug = models.CharField(max_length=80, unique=True, validators=[SLUG])
     name = models.CharField(max_length=120)
-    kind = models.CharField(max_length=12, choices=JudgeKind.choices)
+    kind = models.CharField(max_length=20)
     settings = models.JSONField(default=dict, blank=True)
     passes = models.PositiveSmallIntegerField(default=1)
     notice = models.CharField(max_length=200, blank=True)  # shown wherever its scores are: "demo judge, not a VLM"
@@ -116,7 +108,6 @@ class Judge(Row):
     class Meta:
         ordering = ["slug"]
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=JudgeKind.values), name="judge_kind_known"),
             models.CheckConstraint(condition=Q(passes__gte=1, passes__lte=32), name="judge_passes_in_range"),
         ]
 

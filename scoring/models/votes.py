@@ -7,7 +7,7 @@ from webapp.core.models import Row
 
 
 class VoteSet(Row):
-    """``rows``: of each pair {"key", "human", "judges": {name: vote or None}}; a vote is "A", "B", "tie" or "both_bad"."""
+    """``rows``: a pair each, {"key", "human", "judges": {name: vote or None}}; votes: "A", "B", "tie", "both_bad"."""
 
     name = models.CharField(max_length=120)
     layout = models.CharField(max_length=40)  # of the file that it was read from

@@ -44,7 +44,7 @@ def publish(channel: str, event: str, data: dict[str, Any]) -> None:
             pipe.expire(key, LIFE_SECONDS)
             pipe.execute()
     except redis.RedisError as error:
-        _say_once(error)
+        say_once(error)
 
 
 @cache
@@ -52,7 +52,7 @@ def _warned() -> set[str]:
     return set()
 
 
-def _say_once(error: Exception) -> None:
+def say_once(error: Exception) -> None:
     """One line for each sort of trouble: a log full of the same sentence hides the others."""
     if type(error).__name__ not in _warned():
         _warned().add(type(error).__name__)
@@ -93,7 +93,7 @@ async def _events(channel: str, last: str) -> AsyncIterator[bytes]:
             for last, fields in rows:
                 yield f"id: {last}\nevent: {fields['event']}\ndata: {fields['data']}\n\n".encode()
     except (redis.RedisError, OSError) as error:
-        _say_once(error)
+        say_once(error)
         await asyncio.sleep(1)  # the browser connects again after its retry time, with the last id that it saw
     finally:
         await connection.aclose()

@@ -1,0 +1,68 @@
+"""Which candidates a scoring job is for, as JSON in its configuration."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from annotation.models import Candidate, Dataset, Mark
+from annotation.models.library import CandidateQuerySet
+from scoring.models import Calibration, PromptVersion
+
+CHUNK = 500
+Selection = dict[str, Any]
+
+
+def of_dataset(dataset: Dataset, *, splits: list[str] | None = None, editors: list[str] | None = None) -> Selection:
+    return {"dataset": str(dataset.uid), "splits": splits or [], "editors": editors or []}
+
+
+def of_calibration(calibration: Calibration) -> Selection:
+    return {"calibration": str(calibration.uid)}
+
+
+def of_candidates(keys: list[int]) -> Selection:
+    return {"candidates": keys}
+
+
+def candidates_of(selection: Selection, version: PromptVersion) -> CandidateQuerySet:
+    """The candidates that the version can score: of its task, not set aside. Raises ValidationError where they cannot
+    be found any more."""
+    task = version.prompt.task_id
+    rows = Candidate.objects.usable()
+    if "calibration" in selection:
+        rows = rated(_one(Calibration, selection["calibration"], _("The calibration was deleted.")))
+    elif "candidates" in selection:
+        rows = Candidate.objects.filter(pk__in=selection["candidates"])
+    else:
+        dataset = _one(Dataset, selection["dataset"], _("The data set was deleted."))
+        rows = rows.filter(case__dataset=dataset)
+        if selection["splits"]:
+            rows = rows.filter(case__split__in=selection["splits"])
+        if selection["editors"]:
+            rows = rows.filter(editor__slug__in=selection["editors"])
+    return rows.filter(case__task=task) if task else rows
+
+
+def rated(calibration: Calibration) -> CandidateQuerySet:
+    """Candidates that people have scored in the calibration's study and dimension."""
+    marks = Mark.objects.filter(
+        judgement__study=calibration.study_id, dimension=calibration.dimension, score__isnull=False
+    )
+    rows = Candidate.objects.filter(pk__in=marks.values("candidate"))
+    return rows.filter(case__task=calibration.prompt.task_id) if calibration.prompt.task_id else rows
+
+
+def in_order(rows: CandidateQuerySet) -> Iterator[Candidate]:
+    """One after the other, the candidates of a case together, with what a request needs."""
+    return (
+        rows.select_related("image", "case__source", "case__task").order_by("case_id", "id").iterator(chunk_size=CHUNK)
+    )
+
+
+def _one(model: Any, uid: str, gone: str) -> Any:
+    found = model.objects.filter(uid=uid).first()
+    if found is None:
+        raise ValidationError(gone)
+    return found
