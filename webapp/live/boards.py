@@ -71,7 +71,7 @@ class Board:
 
     def __init__(self, channels: Sequence[str], compute: Compute) -> None:
         self.channels, self.compute = channels, compute
-        self.viewers = 0
+        self.viewers, self._ended = 0, False
         self._number, self._sent = 0, b""
         self._news = asyncio.Condition()
         self._changed = asyncio.Event()
@@ -79,6 +79,7 @@ class Board:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._keep_up())]
 
     def stop(self) -> None:
+        self._ended = True  # Redis' client can swallow a cancellation while it waits; it returns with the next beat
         for task in self._tasks:
             task.cancel()
 
@@ -92,7 +93,7 @@ class Board:
 
     async def _listen(self) -> None:
         """Note that something changed. What is lost while Redis is away is made up for when it is back."""
-        while True:
+        while not self._ended:
             connection: Any = redis.asyncio.Redis.from_url(
                 settings.REDIS_URL, decode_responses=True, socket_timeout=BEAT_SECONDS + 5
             )
@@ -111,7 +112,7 @@ class Board:
             newest = await connection.xrevrange(key, count=1)
             last[key] = newest[0][0] if newest else "0-0"
         self._changed.set()  # between the first figures and this moment something may have come
-        while True:
+        while not self._ended:
             found = await connection.xread(last, count=1000, block=int(BEAT_SECONDS * 1000))
             for key, entries in found.items() if isinstance(found, dict) else found or []:
                 last[key] = entries[-1][0]
