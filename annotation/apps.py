@@ -8,6 +8,7 @@ class AnnotationConfig(AppConfig):
         from annotation import faults, imports
         from annotation.curation import categorisers, hashing
         from annotation.instructions import propose
+        from annotation.simulation import job as simulation
         from annotation.versions import export, freeze
         from webapp.jobs.kinds import register
 
@@ -17,4 +18,5 @@ class AnnotationConfig(AppConfig):
         register(export.KIND)
         register(hashing.KIND)
         register(propose.KIND)
+        register(simulation.KIND)
         categorisers.register(categorisers.BY_HAND)

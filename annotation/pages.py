@@ -21,7 +21,7 @@ def study_value(member: Member) -> dict[str, Any]:
         "name": study.name,
         "kind": protocol.kind,
         "demo": bool(study.dataset.notice),
-        "label": study.dataset.notice,
+        "label": study.notice,
         "dimensions": [_dimension(d) for d in protocol.dimensions],
         "duels": protocol.duels,
         "annotator": member.user.username,

@@ -38,11 +38,13 @@ def studies() -> QuerySet[Study]:
 
 
 def study_progress(studies: Sequence[Study]) -> list[dict[str, int]]:
-    """Of each study: units of work in all, finished and in people's hands, extra answers, and people. Three queries."""
+    """Of each study: units of work in all, finished and in work, extra answers, people, and simulated annotators.
+    Three queries."""
     units = Unit.objects.filter(study__in=studies).order_by().values_list("study")
     sums = {row[0]: row[1:] for row in units.annotate(wanted=Sum("target"), held=Sum("taken"), ready=Sum("done"))}
     extra = _count_by_study(Judgement.objects.filter(study__in=studies, is_extra=True))
-    members = _count_by_study(Member.objects.filter(study__in=studies))
+    kinds = Member.objects.filter(study__in=studies).order_by().values_list("study", "user__is_simulated")
+    members = {row[:2]: row[2] for row in kinds.annotate(count=Count("id"))}
     rows = [(study.pk, *sums.get(study.pk, (0, 0, 0))) for study in studies]
     return [
         {
@@ -50,7 +52,8 @@ def study_progress(studies: Sequence[Study]) -> list[dict[str, int]]:
             "done": done,
             "in_work": taken - done,
             "extra": extra.get(pk, 0),
-            "members": members.get(pk, 0),
+            "members": members.get((pk, False), 0),
+            "simulated": members.get((pk, True), 0),
         }
         for pk, target, taken, done in rows
     ]

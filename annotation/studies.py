@@ -107,8 +107,15 @@ def _make_items(study: Study, protocol: Protocol, groups: list[tuple[int, tuple[
         )
 
 
+@transaction.atomic
 def add_member(*, study: Study, user: User) -> Member:
-    """Let somebody take part. The first free number is theirs: it decides which dimension they begin with."""
+    """Let somebody take part. The first free number is theirs: it decides which dimension they begin with.
+
+    With its first simulated annotator a study is called a simulation, before there is a judgement.
+    """
+    if user.is_simulated and not study.is_simulated:
+        study.is_simulated = True
+        study.save(update_fields=["is_simulated"])
     taken = set(Member.objects.filter(study=study).values_list("position", flat=True))
     position = next(number for number in count() if number not in taken)
     return Member.objects.get_or_create(study=study, user=user, defaults={"position": position})[0]

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from annotation.simulation import views as simulation
 from annotation.views import categories, faults, library, proposals, studies, versions, work
 
 urlpatterns = [
@@ -41,6 +42,7 @@ urlpatterns = [
     path("attribution/", library.attribution, name="attribution"),
     path("studies/new/", studies.new, name="new_study"),
     path("studies/<uuid:uid>/state/", studies.change_state, name="study_state"),
+    path("studies/<uuid:uid>/simulate/", simulation.simulate, name="study_simulate"),
     path("studies/<uuid:uid>/members/", studies.members, name="study_members"),
     path("studies/<uuid:uid>/members/<int:pk>/remove/", studies.remove_member, name="study_remove_member"),
 ]

@@ -6,6 +6,12 @@ class ScoringConfig(AppConfig):
 
     def ready(self) -> None:
         from scoring import exports
+        from scoring.asking import backends, endpoint, jobs
+        from scoring.calibration import refining
+        from scoring.filtering import services as filtering
         from webapp.jobs.kinds import register
 
-        register(exports.KIND)
+        for kind in (exports.KIND, *jobs.JOB_KINDS, filtering.KIND, refining.KIND):
+            register(kind)
+        backends.register(endpoint.ENDPOINT)
+        refining.register_follower()

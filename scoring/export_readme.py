@@ -11,14 +11,14 @@ def readme(study: Study, name: str, table: ExportTable, options: Options, count:
     """Markdown without a date: the same export twice is the same bytes."""
     dataset = study.dataset
     lines = [f"# {study.name}: {name}", "", table.about, ""]
-    if dataset.notice:
-        lines += [f"**{dataset.notice}**", ""]
+    if notice := study.notice:
+        lines += [f"**{notice}**", ""]
     lines += [
         f"- Rows: {count}",
         f"- Study: {study.name} ({study.uid}), protocol preset {study.preset}",
         f"- Data set: {dataset.name} ({dataset.uid})",
         f"- Data set content, SHA-256: {dataset_hash(dataset)}",
-        "- Annotators are numbered (a1, a2, …); their names are not exported.",
+        "- Annotators are numbered (a1, a2, …; simulated ones simulated-3, …); their names are not exported.",
         "",
         "## Filters and settings",
         "",

@@ -57,7 +57,7 @@ _CANDIDATE = (
     Column("image_sha256", "text", "SHA-256 of the candidate's original file"),
 )
 _JUDGEMENT = (
-    Column("annotator", "text", "number of the annotator"),
+    Column("annotator", "text", "number of the annotator; one that begins with simulated- is a program"),
     Column("dimension", "text", "dimension of the protocol"),
 )
 _ABOUT_JUDGEMENT = (
@@ -82,7 +82,7 @@ def _marks(study: Study, options: Options) -> QuerySet[Mark]:
 
 _FIELDS = (
     "candidate__case__key", "candidate__case__task_id", "candidate__case__split", "candidate__uid",
-    "candidate__editor__slug", "candidate__seed", "candidate__image__sha256", "judgement__annotator_id", "dimension",
+    "candidate__editor__slug", "candidate__seed", "candidate__image__sha256", *tables.ANNOTATOR, "dimension",
 )  # fmt: skip
 _TAIL = (
     "judgement__flag", "judgement__is_extra", "judgement__seconds", "judgement__revisions", "judgement__created_at",
@@ -92,9 +92,10 @@ _TAIL = (
 
 def _judged(marks: QuerySet[Mark], *middle: str) -> Iterator[Row]:
     for row in marks.values_list(*_FIELDS, *middle, *_TAIL).iterator(chunk_size=tables.CHUNK):
-        case, task, split, candidate, editor, seed, sha, annotator, dimension, *rest = row
+        case, task, split, candidate, editor, seed, sha, annotator, simulated, dimension, *rest = row
         *values_of, flag, extra, seconds, revisions, at, remark = rest
-        head = (case, task, split, str(candidate), editor, seed, sha, tables.annotator_name(annotator), dimension)
+        name = tables.annotator_name(annotator, simulated)
+        head = (case, task, split, str(candidate), editor, seed, sha, name, dimension)
         yield (*head, *values_of, flag, extra, seconds, revisions, at.isoformat(), remark)
 
 

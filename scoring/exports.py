@@ -24,7 +24,8 @@ LOOK = 1000  # rows between two looks
 
 def start_export(*, study: Study, table: str, format: str, options: Options, by: User | None) -> Job:  # noqa: A002  # the word that users know
     config = {"study": str(study.uid), "table": table, "format": format, "options": options.to_json()}
-    title = _("Export %(table)s of %(study)s") % {"table": table, "study": study.name}
+    words = _("Export %(table)s of %(study)s, simulation") if study.is_simulated else _("Export %(table)s of %(study)s")
+    title = words % {"table": table, "study": study.name}
     return jobs.start(kind="export", title=title, config=config, by=by)
 
 
@@ -46,7 +47,8 @@ def write_export(study: Study, table: str, format: str, options: Options, run: J
     note.write_text(readme(study, table, made, options, count), encoding="utf-8")
     run.check()
     run.progress(1, 2, _("Packing"))
-    path = run.outputs / f"{slugify(study.name) or 'study'}-{table}-{format}.zip"
+    simulation = "simulation-" if study.is_simulated else ""
+    path = run.outputs / f"{simulation}{slugify(study.name) or 'study'}-{table}-{format}.zip"
     archive(path, [data, note])
     data.unlink()
     run.progress(2, 2, _("%(count)d rows") % {"count": count})
@@ -80,4 +82,9 @@ def _links(job: Job) -> list[tuple[str, str]]:
     return links
 
 
-KIND = JobKind(name="export", label=gettext_lazy("Export"), work=_work, links=_links)
+def _context(job: Job) -> dict[str, Any]:
+    study = _study(job.config)
+    return {"notice": study.notice} if study else {}
+
+
+KIND = JobKind(name="export", label=gettext_lazy("Export"), work=_work, links=_links, context=_context)

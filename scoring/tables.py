@@ -6,14 +6,16 @@ from django.db.models import QuerySet
 
 from annotation.models import Mark, Study
 from scoring.stats.table import Rankings, Ratings
+from webapp.accounts.models import SIMULATED
 
 CHUNK = 5000
+ANNOTATOR = ("judgement__annotator_id", "judgement__annotator__is_simulated")
 EXCUSES = ("broken", "unsafe", "cannot_judge")
 
 
-def annotator_name(pk: int) -> str:
+def annotator_name(pk: int, is_simulated: bool) -> str:
     """The name under which an annotator appears in tables and exports: stable, and not theirs."""
-    return f"a{pk}"
+    return f"{SIMULATED}{pk}" if is_simulated else f"a{pk}"
 
 
 def counted_marks(study: Study, *, include_extra: bool = False) -> QuerySet[Mark]:
@@ -25,8 +27,9 @@ def counted_marks(study: Study, *, include_extra: bool = False) -> QuerySet[Mark
 def ratings(study: Study, *, include_extra: bool = False) -> Ratings:
     """Scores by (annotator, candidate, dimension). Items are the candidates' UIDs."""
     marks = counted_marks(study, include_extra=include_extra).filter(score__isnull=False)
-    values = marks.order_by("id").values_list("judgement__annotator", "candidate__uid", "dimension", "score")
-    return Ratings.from_rows((annotator_name(a), str(c), d, s) for a, c, d, s in values.iterator(chunk_size=CHUNK))
+    values = marks.order_by("id").values_list(*ANNOTATOR, "candidate__uid", "dimension", "score")
+    rows = values.iterator(chunk_size=CHUNK)
+    return Ratings.from_rows((annotator_name(a, simulated), str(c), d, s) for a, simulated, c, d, s in rows)
 
 
 def rankings(study: Study, *, include_extra: bool = False) -> Rankings:
@@ -36,9 +39,7 @@ def rankings(study: Study, *, include_extra: bool = False) -> Rankings:
 
 def _rank_rows(study: Study, include_extra: bool) -> Iterator[tuple[str, str, str, str, float]]:
     marks = counted_marks(study, include_extra=include_extra).filter(rank__isnull=False).order_by("id")
-    values = marks.values_list(
-        "judgement__annotator", "judgement__unit__item__uid", "dimension", "candidate__uid", "rank"
-    )
-    for annotator, item, dimension, candidate, rank in values.iterator(chunk_size=CHUNK):
+    values = marks.values_list(*ANNOTATOR, "judgement__unit__item__uid", "dimension", "candidate__uid", "rank")
+    for annotator, simulated, item, dimension, candidate, rank in values.iterator(chunk_size=CHUNK):
         assert rank is not None  # by the filter
-        yield annotator_name(annotator), str(item), dimension, str(candidate), rank
+        yield annotator_name(annotator, simulated), str(item), dimension, str(candidate), rank

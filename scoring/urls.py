@@ -1,6 +1,11 @@
 from django.urls import path
 
 from scoring import views
+from scoring.asking import views as asking
+from scoring.calibration import views as calibration
+from scoring.filtering import views as filtering
+from scoring.prompts import views as prompts
+from scoring.votes import views as votes
 
 urlpatterns = [
     path("studies/", views.studies, name="studies"),
@@ -10,5 +15,38 @@ urlpatterns = [
     path("studies/<uuid:uid>/export/", views.export, name="study_export"),
     path("exports/", views.exports, name="exports"),
     path("exports/<uuid:uid>/file/", views.export_file, name="export_file"),
+    path("judges/", asking.judges, name="judges"),
+    path("judges/new/<slug:kind>/", asking.new_judge, name="new_judge"),
+    path("judges/<str:slug>/", asking.judge, name="judge"),
+    path("judges/<str:slug>/delete/", asking.delete_judge, name="delete_judge"),
+    path("datasets/<uuid:uid>/score/", asking.score_dataset, name="score_dataset"),
+    path("datasets/<uuid:uid>/scores/", filtering.hard_cases, name="hard_cases"),
+    path("datasets/<uuid:uid>/scores/candidates/", filtering.scored_candidates, name="scored_candidates"),
+    path("prompts/", prompts.prompts, name="prompts"),
+    path("prompts/new/", prompts.new_prompt, name="new_prompt"),
+    path("prompts/<str:slug>/", prompts.prompt, name="prompt"),
+    path("prompts/<str:slug>/<int:number>/", prompts.version, name="prompt_version"),
+    path("prompts/<str:slug>/<int:number>/new/", prompts.new_version, name="new_prompt_version"),
+    path("prompts/<str:slug>/<int:number>/drop/", prompts.drop_trial, name="drop_prompt_trial"),
+    path("votes/", votes.vote_sets, name="vote_sets"),
+    path("votes/<uuid:uid>/", votes.vote_set, name="vote_set"),
+    path("votes/<uuid:uid>/judges.csv", votes.vote_set_table, name="vote_set_table"),
+    path("votes/<uuid:uid>/delete/", votes.delete_vote_set, name="delete_vote_set"),
+    path("calibrations/", calibration.calibrations, name="calibrations"),
+    path("calibrations/new/", calibration.new_calibration, name="new_calibration"),
+    path("calibrations/<uuid:uid>/", calibration.calibration, name="calibration"),
+    path("calibrations/<uuid:uid>/versions/", calibration.versions, name="calibration_versions"),
+    path("calibrations/<uuid:uid>/compare/", calibration.compare, name="calibration_compare"),
+    path("calibrations/<uuid:uid>/<int:number>/score/", calibration.score, name="calibration_score"),
+    path("calibrations/<uuid:uid>/<int:number>/new/", calibration.new_version, name="calibration_new_version"),
+    path("calibrations/<uuid:uid>/<int:number>/look/", calibration.look, name="calibration_look"),
+    path("calibrations/<uuid:uid>/<int:number>/level/", calibration.level, name="calibration_level"),
+    path("calibrations/<uuid:uid>/<int:number>/activate/", calibration.activate, name="calibration_activate"),
+    path("calibrations/<uuid:uid>/<int:number>/rows/", calibration.rows, name="calibration_rows"),
+    path("calibrations/<uuid:uid>/<int:number>/unclear/", calibration.unclear, name="calibration_unclear"),
+    path("calibrations/<uuid:uid>/<int:number>/refine/", calibration.refine, name="calibration_refine"),
+    path("calibrations/<uuid:uid>/<int:number>/ablation/", calibration.ablation, name="ablation"),
+    path("suggestions/<uuid:uid>/", calibration.decide, name="suggestion_decide"),
+    path("live/calibrations/<uuid:uid>/<int:number>/", calibration.live, name="calibration_live"),
     path("live/study/<uuid:uid>/", views.live, name="study_live"),
 ]

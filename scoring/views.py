@@ -14,6 +14,8 @@ from django.views.decorators.http import require_POST
 from annotation import queries
 from annotation.access import study_of
 from annotation.models import Study
+from annotation.simulation.forms import SimulationForm
+from annotation.simulation.truth import is_drawn
 from scoring import results, services
 from scoring.exports import file_of, start_export
 from scoring.forms import ExportForm
@@ -34,9 +36,11 @@ def studies(request: HttpRequest) -> HttpResponse:
 @engineers
 def study(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = study_of(request, uid)
+    may = may_change(user_of(request), found.created_by_id)
     context = {
         **_figures(found),
-        "may_change": may_change(user_of(request), found.created_by_id),
+        "may_change": may,
+        "simulation": SimulationForm() if may and is_drawn(found.dataset) else None,
         "form": ExportForm(initial={"table": "pairs" if found.protocol.kind != "rating" else "mos"}),
     }
     return render(request, "studies/study.html", context)

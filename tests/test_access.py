@@ -7,6 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
+from scoring.models import Judge, VoteSet
+from scoring.prompts.loading import load_prompts
 from tests import make
 from tests.freezing import frozen
 from webapp.accounts import services as accounts
@@ -83,8 +85,15 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "study_state": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_members": ("get", "study", LOGIN, NO, NO, OK, OK),
     "study_remove_member": ("post", "member", LOGIN, NO, NO, NO, LOGIN),
+    "study_simulate": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_ask_more": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_export": ("post", "study", LOGIN, NO, NO, LOGIN, LOGIN),
+    "prompts": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_prompt": ("get", "", LOGIN, NO, NO, OK, OK),
+    "prompt": ("get", "prompt", LOGIN, NO, NO, OK, OK),
+    "prompt_version": ("get", "prompt_version", LOGIN, NO, NO, OK, OK),
+    "new_prompt_version": ("get", "prompt_version", LOGIN, NO, NO, OK, OK),
+    "drop_prompt_trial": ("post", "prompt_version", LOGIN, NO, NO, LOGIN, LOGIN),
     "exports": ("get", "", LOGIN, NO, NO, OK, OK),
     "export_file": ("get", "job", LOGIN, NO, NO, GONE, GONE),
     "generate": ("get", "dataset", LOGIN, NO, NO, OK, OK),
@@ -92,6 +101,17 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "new_editor": ("get", "module", LOGIN, NO, NO, OK, OK),
     "editor": ("get", "editor", LOGIN, NO, NO, OK, OK),
     "delete_editor": ("post", "editor", LOGIN, NO, NO, LOGIN, LOGIN),
+    "vote_sets": ("get", "", LOGIN, NO, NO, OK, OK),
+    "vote_set": ("get", "votes", LOGIN, NO, NO, OK, OK),
+    "vote_set_table": ("get", "votes", LOGIN, NO, NO, OK, OK),
+    "delete_vote_set": ("post", "votes", LOGIN, NO, NO, NO, LOGIN),
+    "judges": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_judge": ("get", "judge_kind", LOGIN, NO, NO, OK, OK),
+    "judge": ("get", "judge", LOGIN, NO, NO, OK, OK),
+    "delete_judge": ("post", "judge", LOGIN, NO, NO, NO, LOGIN),
+    "score_dataset": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "hard_cases": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "scored_candidates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "job_live": ("get", "job", GONE, GONE, GONE, OK, OK),
     "study_live": ("get", "study", GONE, GONE, GONE, OK, OK),
 }
@@ -111,8 +131,13 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
     invitation, token = accounts.invite(by=alice, role="annotator")
     endpoint = Endpoint(slug="e", name="E", base_url="http://127.0.0.1:9/v1", model="m")  # refused, so never asked
     endpoint.save()
+    votes = VoteSet(name="V", layout="GenAI-Bench", sha256="0" * 64, pairs=1, created_by=alice)
+    votes.rows = [{"key": "0", "human": "A", "judges": {"j": "A"}, "group": 0}]
+    votes.save()
+    load_prompts()
     return {
         "": [],
+        "votes": [votes.uid],
         "endpoint": [endpoint.uid],
         "user": [mallory.pk],
         "invitation": [invitation.uid],
@@ -128,6 +153,10 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "image": [case.source.uid],
         "editor": [case.candidates.all()[0].editor.slug],
         "module": ["drawn"],
+        "judge": [Judge.objects.create(slug="j", name="J", kind="endpoint", created_by=alice).slug],
+        "judge_kind": ["endpoint"],
+        "prompt": ["hp-add"],
+        "prompt_version": ["hp-add", 2],
     }
 
 

@@ -252,5 +252,5 @@ def test_progress_counts_what_is_done_leased_and_extra(rated_study: Study, mallo
     first, second = rated_study.units.order_by("pk")[:2]
     first.judgements.filter(annotator=mallory).update(is_extra=True)
     rated_study.units.filter(pk=second.pk).update(taken=5)
-    expected = {"target": 45, "done": 27, "in_work": 2, "extra": 1, "members": 3}
+    expected = {"target": 45, "done": 27, "in_work": 2, "extra": 1, "members": 3, "simulated": 0}
     assert study_progress([rated_study]) == [expected]

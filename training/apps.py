@@ -6,9 +6,12 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation.curation import categorisers
-        from training import categorising, generation
+        from scoring.asking import backends
+        from training import categorising, generation, judges
         from webapp.jobs.kinds import register
 
         register(generation.KIND)
         register(categorising.KIND)
         categorisers.register(categorising.CLIP)
+        backends.register(judges.DRAWN)
+        backends.register(judges.TRANSFORMERS)

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from django.core import signing
 from django.core.exceptions import ValidationError
@@ -147,41 +148,69 @@ def _move(dataset: Dataset, split: str, sources: list[str]) -> int:
 
 @transaction.atomic
 def make_balanced(*, dataset: Dataset, name: str, recipe: Recipe, by: User | None) -> Dataset:
-    """A new data set of the cases that the recipe draws, with the same keys and source images. Raises ValidationError.
-
-    Candidates stay with the old cases: a data set to train on starts without them, and they can be made again.
-    """
-    slug = slugify(name)[:80]
-    if not slug:
-        raise ValidationError({"name": _("Give the new data set a name with at least one letter or digit.")})
-    if Dataset.objects.filter(slug=slug).exists():
-        raise ValidationError({"name": _("There is a data set of this name already.")})
+    """A new data set of the cases that the recipe draws. Raises ValidationError."""
     rows = queries.rows_of(dataset)
     supply = supply_of(rows)
     plan = allocate(supply, recipe.targets, recipe.share, recipe.seed)
     chosen = set(draw(rows, plan, recipe.seed))
     if not chosen:
         raise ValidationError(_("This draws no case at all. Change the targets or the share of uncategorised cases."))
-    made = Dataset(
-        slug=slug,
+    return derive(
+        dataset=dataset,
         name=name,
         description=_("%(count)d cases drawn from %(name)s.") % {"count": len(chosen), "name": dataset.name},
-        notice=dataset.notice,
-        created_by=by,
-        derived_from=dataset,
         recipe={
             "kind": "balance",
-            "from": dataset.slug,
             **recipe.to_json(),
             "before": supply,
             "after": {task: {name: count for name, count in cells.items() if count} for task, cells in plan.items()},
             "missing": {short.task: short.missing for short in shortages(supply, recipe.targets, plan)},
         },
+        keys=chosen,
+        by=by,
+    )
+
+
+@transaction.atomic
+def derive(
+    *,
+    dataset: Dataset,
+    name: str,
+    description: str,
+    recipe: dict[str, Any],
+    keys: set[str],
+    by: User | None,
+    notice: str = "",
+) -> Dataset:
+    """A new data set of the cases with these keys, their splits and source images. Raises ValidationError.
+
+    Candidates stay with the old cases: a data set to train on starts without them, and they can be made again.
+    ``notice``: instead of the old one's.
+    """
+    slug = slug_of(name)
+    if Dataset.objects.filter(slug=slug).exists():
+        raise ValidationError({"name": _("There is a data set of this name already.")})
+    made = Dataset(
+        slug=slug,
+        name=name,
+        description=description,
+        notice=notice or dataset.notice,
+        created_by=by,
+        derived_from=dataset,
+        recipe={"from": dataset.slug, **recipe},
     )
     made.full_clean()
     made.save()
-    _copy_cases(dataset, made, chosen)
+    _copy_cases(dataset, made, keys)
     return made
+
+
+def slug_of(name: str) -> str:
+    """The short name that a data set of this name gets. Raises ValidationError where nothing is left of it."""
+    slug = slugify(name)[:80]
+    if not slug:
+        raise ValidationError({"name": _("Give the new data set a name with at least one letter or digit.")})
+    return slug
 
 
 def _copy_cases(dataset: Dataset, made: Dataset, keys: set[str]) -> None:

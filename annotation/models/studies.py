@@ -12,6 +12,11 @@ from annotation.models.library import Candidate, Case, Dataset
 from annotation.protocols import PRESET_LABELS, Protocol
 from webapp.core.models import Row
 
+SIMULATION = _(
+    "Simulation. Simulated annotators: these judgements were made by a program from the true score of the drawn world."
+)
+WITH_PEOPLE = _("People have judged, too: their judgements are among these.")
+
 
 class StudyState(models.TextChoices):
     OPEN = "open", _("Open")
@@ -20,7 +25,10 @@ class StudyState(models.TextChoices):
 
 
 class Study(Row):
-    """``protocol`` is frozen at the start: a changed rubric would make the scores before and after incomparable."""
+    """``protocol`` is frozen at the start: a changed rubric would make the scores before and after incomparable.
+
+    ``is_simulated``: a simulated annotator has joined. It stays so, because what they judged stays.
+    """
 
     name = models.CharField(max_length=120)
     dataset = models.ForeignKey(Dataset, on_delete=models.PROTECT, related_name="studies")
@@ -30,6 +38,7 @@ class Study(Row):
     state = models.CharField(max_length=6, choices=StudyState.choices, default=StudyState.OPEN)
     seed = models.PositiveBigIntegerField()
     created_by = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL)
+    is_simulated = models.BooleanField(default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(state__in=StudyState.values), name="study_state_known")]
@@ -51,6 +60,24 @@ class Study(Row):
     @property
     def channel(self) -> str:
         return f"study:{self.uid}"
+
+    @property
+    def notice(self) -> str:
+        """What every page and export that shows this study's judgements must say of them; empty if there is nothing.
+
+        One query where annotators were simulated, none elsewhere.
+        """
+        parts = [self.dataset.notice]
+        if self.is_simulated:
+            parts.append(str(SIMULATION))
+        if self.is_simulated and self.has_people:
+            parts.append(str(WITH_PEOPLE))
+        return " ".join(part for part in parts if part)
+
+    @property
+    def has_people(self) -> bool:
+        """Whether a person has judged, too."""
+        return bool(self.judgements.filter(annotator__is_simulated=False).exists())
 
 
 class Member(Row):

@@ -1,9 +1,10 @@
-"""Scoring jobs: candidates × a version of a prompt × a judge. What was answered before is not asked again."""
+"""Scoring jobs: candidates × versions of a prompt × a judge. What was answered before is not asked again."""
 
 import json
 import sys
-from collections.abc import Iterable
-from dataclasses import asdict
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from django.utils.translation import gettext_lazy
 from annotation.models import Candidate
 from scoring.asking import keeping, selections
 from scoring.asking.backends import Backend, Identity, backend
-from scoring.asking.requests import Asking, requests, wanted
+from scoring.asking.requests import Asking, Wanted, requests, wanted
 from scoring.judging.render import PromptError
 from scoring.models import Answer, DriftCheck, Judge, PromptVersion, Score
 from webapp.accounts.models import User
@@ -37,6 +38,14 @@ MOST = 1_000_000
 CHUNK = 500
 
 
+_followers: dict[str, Callable[[Job], None]] = {}
+
+
+def follow(name: str, follower: Callable[[Job], None]) -> None:
+    """Register what is done after a scoring job whose configuration asks for it. It must allow repeats."""
+    _followers[name] = follower
+
+
 def channel_of(version: PromptVersion) -> str:
     """Where a new score of any of the prompt's versions is announced."""
     return f"scores:{version.prompt_id}"
@@ -47,28 +56,31 @@ def channel_of(version: PromptVersion) -> str:
 
 def start_scoring(
     *,
-    version: PromptVersion,
+    versions: Sequence[PromptVersion],
     judge: Judge,
     selection: selections.Selection,
     by: User | None,
     most_cost: float | None = None,
     fresh: str = "",
     drift: DriftCheck | None = None,
+    then: dict[str, Any] | None = None,
 ) -> Job:
-    """A job that scores these candidates as far as they are not scored yet. Raises ValidationError.
+    """A job that scores these candidates as far as they are not scored yet, by each of the versions, which are of one
+    prompt. Raises ValidationError.
 
     ``most_cost``: the job stops when that is spent. ``fresh``: a word that makes older answers not count.
+    ``then``: what follows when it is done, {"name": of a follower, …}.
     """
     found = _backend(judge)
     if most_cost is not None and not found.priced(judge.settings):
         message = _("Costs of “%(name)s” are not known: give its endpoint prices, or leave the limit empty.")
         raise ValidationError(message % {"name": judge.name})
-    count = selections.candidates_of(selection, version).count()
+    count = selections.candidates_of(selection, versions[0]).count() * len(versions)
     if not 0 < count <= MOST:
-        message = _("There are %(count)d candidates to score. Choose between 1 and %(most)d.")
+        message = _("There are %(count)d scores to make. Choose between 1 and %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
     config = {
-        "version": str(version.uid),
+        "versions": [str(version.uid) for version in versions],
         "judge": {"slug": judge.slug, **_program(judge)},
         "passes": judge.passes,
         "identity": asdict(found.identity(judge.settings)),
@@ -76,8 +88,10 @@ def start_scoring(
         "most_cost": most_cost,
         "fresh": fresh,
         "drift": str(drift.uid) if drift else "",
+        "then": then or {},
     }
-    title = _("Score %(count)d candidates by %(version)s") % {"count": count, "version": version}
+    names = ", ".join(str(version) for version in versions[:3]) + (" …" if len(versions) > 3 else "")
+    title = _("%(count)d scores by %(version)s") % {"count": count, "version": names}
     return jobs.start(kind=ON_GPU if found.queue == GPU else AT_SERVICE, title=title, config=config, by=by)
 
 
@@ -98,15 +112,29 @@ def _program(judge: Judge) -> dict[str, Any]:
 # The worker's side ---------------------------------------------------------------------------------------------------
 
 
-def _asked(job: Job) -> tuple[PromptVersion, Judge, Asking]:
-    """Raises JobError where the version or the judge is gone."""
+@dataclass(frozen=True)
+class _Asked:
+    """What a job asks by one version. ``place``: of the version in the job's list, the first number of a ref."""
+
+    place: int
+    version: PromptVersion
+    judge: Judge
+    asking: Asking
+
+
+def _asked(job: Job) -> list[_Asked]:
+    """Raises JobError where a version or the judge is gone."""
     config = job.config
-    version = PromptVersion.objects.filter(uid=config["version"]).select_related("prompt").first()
+    rows = PromptVersion.objects.filter(uid__in=config["versions"]).select_related("prompt")
+    found = {str(version.uid): version for version in rows.prefetch_related("questions")}
     judge = Judge.objects.filter(slug=config["judge"]["slug"]).first()
-    if version is None or judge is None:
-        raise JobError(_("The version of the prompt or the judge was deleted."))
-    asking = Asking.of(version, Identity(**config["identity"]), config["passes"], config["fresh"])
-    return version, judge, asking
+    if judge is None or len(found) < len(config["versions"]):
+        raise JobError(_("A version of the prompt or the judge was deleted."))
+    identity = Identity(**config["identity"])
+    return [
+        _Asked(place, found[uid], judge, Asking.of(found[uid], identity, config["passes"], config["fresh"]))
+        for place, uid in enumerate(config["versions"])
+    ]
 
 
 def _prepare(job: Job) -> None:
@@ -114,29 +142,34 @@ def _prepare(job: Job) -> None:
     path = job.folder / "inputs" / "requests.jsonl"
     if path.exists():
         return
-    version, judge, asking = _asked(job)
-    part = path.with_suffix(".part")
+    part, seen = path.with_suffix(".part"), set[str]()
     try:
-        rows = selections.in_order(selections.candidates_of(job.config["selection"], version))
         with part.open("w", encoding="utf-8") as file:
-            while some := list(islice(rows, CHUNK)):
-                file.writelines(_lines(job, version, judge, asking, some))
+            for asked in _asked(job):
+                for some in _chunks(job, asked):
+                    file.writelines(_lines(job, asked, some, seen))
     except (ValidationError, PromptError) as error:
         raise JobError(" ".join(getattr(error, "messages", [str(error)]))) from None
     part.rename(path)
 
 
-def _lines(
-    job: Job, version: PromptVersion, judge: Judge, asking: Asking, candidates: list[Candidate]
-) -> Iterable[str]:
-    rows = wanted(asking, candidates)
+def _chunks(job: Job, asked: _Asked) -> Iterator[list[Wanted]]:
+    rows = selections.in_order(selections.candidates_of(job.config["selection"], asked.version))
+    while some := list(islice(rows, CHUNK)):
+        yield wanted(asked.asking, some)
+
+
+def _lines(job: Job, asked: _Asked, rows: list[Wanted], seen: set[str]) -> Iterator[str]:
+    """``seen``: keys that an earlier version of this job asks for; two versions may read the same."""
     keys = {row.candidate.pk: row.keys for row in rows}
     every = [key for passes in keys.values() for key in passes]
     answered = set(Answer.objects.filter(key__in=every, status__in=keeping.FINAL).values_list("key", flat=True))
     known = {pk: passes for pk, passes in keys.items() if not answered.isdisjoint(passes)}
-    _keep(job, version, judge, known)
-    for request in requests(asking, rows, answered, job.folder):
-        yield json.dumps(request.to_json(), ensure_ascii=False) + "\n"
+    _keep(job, asked, known)
+    for request in requests(asked.asking, rows, answered | seen, job.folder):
+        yield json.dumps(replace(request, ref=(asked.place, *request.ref)).to_json(), ensure_ascii=False) + "\n"
+    if len(job.config["versions"]) > 1:
+        seen.update(every)
 
 
 def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
@@ -144,21 +177,34 @@ def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
     answers = [event for event in events if event["event"] == "answer"]
     if not answers:
         return
-    version, judge, asking = _asked(job)
-    keeping.keep_answers(events=answers, judge=judge, job_id=job.pk)
-    touched = {pk for event in answers for pk in event["ref"]}
-    rows = wanted(asking, list(selections.in_order(Candidate.objects.filter(pk__in=touched))))
-    _keep(job, version, judge, {row.candidate.pk: row.keys for row in rows})
+    every = _asked(job)
+    keeping.keep_answers(events=answers, judge=every[0].judge, job_id=job.pk)
+    touched: dict[int, set[int]] = defaultdict(set)
+    for event in answers:
+        touched[event["ref"][0]].update(event["ref"][1:])
+    for place, candidates in touched.items():
+        rows = wanted(every[place].asking, list(selections.in_order(Candidate.objects.filter(pk__in=candidates))))
+        _keep(job, every[place], {row.candidate.pk: row.keys for row in rows})
+
+
+def _on_result(job: Job, _summary: dict[str, Any]) -> None:
+    """Of versions that read the same one was asked: the others have their scores from its answers."""
+    if len(job.config["versions"]) > 1:
+        for asked in _asked(job):
+            for rows in _chunks(job, asked):
+                _keep(job, asked, {row.candidate.pk: row.keys for row in rows})
+    if follower := _followers.get(job.config["then"].get("name", "")):
+        follower(job)
 
 
 @transaction.atomic
-def _keep(job: Job, version: PromptVersion, judge: Judge, keys: dict[int, list[str]]) -> None:
+def _keep(job: Job, asked: _Asked, keys: dict[int, list[str]]) -> None:
     """Scores for everybody, or for a check of drift alone: its answers say how the judge is now, not what it said."""
     if not keys:
         return
     if not job.config["drift"]:
-        keeping.keep_scores(version=version, judge=judge, keys=keys)
-        transaction.on_commit(partial(publish, channel_of(version), "score", {}))
+        keeping.keep_scores(version=asked.version, judge=asked.judge, keys=keys)
+        transaction.on_commit(partial(publish, channel_of(asked.version), "score", {}))
         return
     check = DriftCheck.objects.select_for_update().filter(uid=job.config["drift"]).first()
     if check is not None:
@@ -180,8 +226,8 @@ def _environment(job: Job) -> dict[str, str]:
 
 
 def _links(job: Job) -> list[tuple[str, str]]:
-    version = PromptVersion.objects.filter(uid=job.config["version"]).select_related("prompt").first()
-    links = [(str(version), version.get_absolute_url())] if version else []
+    versions = PromptVersion.objects.filter(uid__in=job.config["versions"]).select_related("prompt")
+    links = [(str(version), version.get_absolute_url()) for version in versions]
     if uid := job.config["selection"].get("calibration"):
         links.append((_("Calibration"), reverse("calibration", args=[uid])))
     return links
@@ -205,6 +251,7 @@ def _kind(name: str, queue: str, program: str) -> JobKind:
         environment=_environment,
         prepare=_prepare,
         on_events=_on_events,
+        on_result=_on_result,
         links=_links,
         template="scoring/job.html",
         context=_context,

@@ -1,4 +1,4 @@
-"""``manage.py stats mos|ranks|agreement FILE.csv``: aggregation without server, database or Django.
+"""``manage.py stats mos|ranks|agreement|correlate FILE.csv``: aggregation without server, database or Django.
 
 Exit status: 0 done, 1 the result could not be written, 2 the request or the file's contents are wrong.
 """
@@ -6,20 +6,23 @@ Exit status: 0 done, 1 the result could not be written, 2 the request or the fil
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from scoring.stats.agreement import LEVELS, agreement
+from scoring.stats.calibration import CalibrationSettings, calibrate
+from scoring.stats.correlate import MOST_LEVELS
 from scoring.stats.csvfile import BadTable
 from scoring.stats.jsonout import write_json
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings, mean_opinion_scores
 from scoring.stats.ranks import rank_groups
-from scoring.stats.report import agreement_document, mos_document, rank_document
-from scoring.stats.table import Rankings, Ratings
+from scoring.stats.report import agreement_document, correlate_document, mos_document, rank_document
+from scoring.stats.table import Rankings, Ratings, Triples
 
 
 def main(argv: Sequence[str]) -> int:
@@ -40,19 +43,66 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="stats", description="Opinion scores, rankings and agreement from CSV files.")
-    commands = parser.add_subparsers(required=True, metavar="mos|ranks|agreement")
+    parser = argparse.ArgumentParser(
+        prog="stats", description="Scores, rankings, agreement and correlation from CSV files."
+    )
+    commands = parser.add_subparsers(required=True, metavar="mos|ranks|agreement|correlate")
     mos = commands.add_parser("mos", help="mean opinion scores; columns annotator,item,dimension,score")
     mos.add_argument("--outliers", choices=OUTLIER_RULES, help="default: pooled; none for p910 and corrected")
     mos.add_argument("--method", choices=METHODS, default="zscore", help="default: zscore")
     ranks = commands.add_parser("ranks", help="mean ranks and pairs; columns annotator,group,dimension,candidate,rank")
     agree = commands.add_parser("agreement", help="agreement of scores; columns annotator,item,dimension,score")
     agree.add_argument("--level", choices=LEVELS, required=True, help="level of measurement of the scores")
-    for command, run in ((mos, _mos), (ranks, _ranks), (agree, _agreement)):
+    correlate = commands.add_parser(
+        "correlate", help="a scorer against people; columns item,human,scorer[,task,source]"
+    )
+    _add_correlate(correlate)
+    for command, run in ((mos, _mos), (ranks, _ranks), (agree, _agreement), (correlate, _correlate)):
         command.add_argument("file", metavar="FILE.csv")
         command.add_argument("--json", metavar="OUT", help="write the JSON here; default: standard output")
         command.set_defaults(run=run)
     return parser
+
+
+def _add_correlate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scale", type=_scale, default="0:5", metavar="LOW:HIGH", help="integer ends; default: 0:5")
+    parser.add_argument("--drop", type=_number, default=5.0, metavar="S", help="cut off scorer >= S; default: 5")
+    parser.add_argument("--perfect", type=_number, default=4.5, metavar="H", help="right if human >= H; default: 4.5")
+    parser.add_argument(
+        "--resamples", type=_whole(1, 100_000), default=1000, metavar="N", help="bootstrap; default: 1000"
+    )
+    parser.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="of the bootstrap; default: 0"
+    )
+
+
+def _scale(text: str) -> tuple[int, int]:
+    try:
+        low, high = map(int, text.split(":"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW:HIGH with two integers, such as 0:5") from None
+    if not 0 < high - low < MOST_LEVELS:
+        raise argparse.ArgumentTypeError(f"{text} must go upwards and have at most {MOST_LEVELS} levels")
+    return low, high
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
+    return value
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isdecimal() and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
+        return int(text)
+
+    return parse
 
 
 def _mos(options: argparse.Namespace) -> dict[str, Any]:
@@ -66,6 +116,18 @@ def _ranks(options: argparse.Namespace) -> dict[str, Any]:
 
 def _agreement(options: argparse.Namespace) -> dict[str, Any]:
     return agreement_document(agreement(Ratings.from_csv(options.file), options.level))
+
+
+def _correlate(options: argparse.Namespace) -> dict[str, Any]:
+    settings = CalibrationSettings(
+        low=options.scale[0],
+        high=options.scale[1],
+        threshold=options.drop,
+        perfect=options.perfect,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    return correlate_document(calibrate(Triples.from_csv(options.file), settings))
 
 
 def _say(sentence: str, status: int) -> int:

@@ -1,4 +1,4 @@
-"""Read a CSV of judgements into columns: named keys as integer codes, one column of finite numbers.
+"""Read a CSV of judgements into columns: named keys as integer codes, and columns of finite numbers.
 
 Two paths. The fast one is pyarrow's reader on dictionary-encoded columns. Whatever it refuses, and whatever it reads
 that is not allowed here, goes to the exact one, which walks the file record by record and knows the line numbers.
@@ -54,11 +54,11 @@ class BadTable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class KeyedTable:
-    """Columns of equal length: ``codes[key]`` into ``names[key]``, and the numbers."""
+    """Columns of equal length: ``codes[key]`` into ``names[key]``, and ``numbers[value]``."""
 
     codes: dict[str, Codes]
     names: dict[str, Names]
-    values: Floats
+    numbers: dict[str, Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +97,31 @@ class _Encoder:
         self.codes.append(self.index.setdefault(text, len(self.index)))
 
 
-def read_csv(path: str | os.PathLike[str], keys: Sequence[str], value: str) -> KeyedTable:
-    """Read columns ``keys`` (text) and ``value`` (numbers) of a UTF-8 CSV with a header; other columns are ignored.
+def read_csv(
+    path: str | os.PathLike[str], keys: Sequence[str], *values: str, optional: Sequence[str] = ()
+) -> KeyedTable:
+    """Read columns ``keys`` (text) and ``values`` (numbers) of a UTF-8 CSV with a header; other columns are ignored.
 
-    Raises BadTable, with line numbers, for everything that is wrong with the contents, and OSError for a file that
-    cannot be opened.
+    Of the ``optional`` keys those are read that the header has. Raises BadTable, with line numbers, for everything that
+    is wrong with the contents, and OSError for a file that cannot be opened.
     """
-    header = _read_header(path, [*keys, value])
+    header = _read_header(path, [*keys, *values], optional)
+    keys = [*keys, *(key for key in optional if key in header.position)]
     try:
-        table = _read_fast(path, header, keys, value)
+        table = _read_fast(path, header, keys, *values)
     except pa.ArrowInvalid:
-        return _read_exactly(path, header, keys, value)
+        return _read_exactly(path, header, keys, *values)
     if not _is_usable(table):
-        return _read_exactly(path, header, keys, value)
-    if table.values.size == 0:
+        return _read_exactly(path, header, keys, *values)
+    if table.numbers[values[0]].size == 0:
         raise BadTable([Problem(None, NO_ROWS)])
     return table
+
+
+def lines_of(path: str | os.PathLike[str], rows: Sequence[int]) -> dict[int, int]:
+    """Row (from 0, under the header) to the line that it begins on, in a file that ``read_csv`` has read."""
+    wanted = set(rows)
+    return {row: line for row, (line, _) in enumerate(_records(path), start=-1) if row in wanted}
 
 
 def from_columns(keys: dict[str, Sequence[Any]], values: Sequence[Any], value: str) -> KeyedTable:
@@ -120,7 +129,7 @@ def from_columns(keys: dict[str, Sequence[Any]], values: Sequence[Any], value: s
     texts = {key: list(map(str, column)) for key, column in keys.items()}
     try:
         numbers = np.asarray(values, dtype=np.float64)
-        table = _keyed(texts, numbers)
+        table = _keyed(texts, {value: numbers})
         usable = _is_usable(table)
     except (TypeError, ValueError, pa.ArrowException):
         usable = False
@@ -132,14 +141,14 @@ def from_columns(keys: dict[str, Sequence[Any]], values: Sequence[Any], value: s
 def _check_rows(rows: Iterable[Sequence[str]], names: Sequence[str]) -> None:
     found = _Found()
     for row, cells in enumerate(rows, start=1):
-        for reason in _reasons(cells, names):
+        for reason in _reasons(cells, names[:-1], names[-1:]):
             found.add(row, reason)
     found.raise_if_any()
 
 
 def _is_usable(table: KeyedTable) -> bool:
     """All numbers finite and of sane size, no key blank."""
-    sane = bool(np.all(np.abs(table.values) <= LARGEST))
+    sane = all(bool(np.all(np.abs(column) <= LARGEST)) for column in table.numbers.values())
     return sane and not any(_has_blank(names) for names in table.names.values())
 
 
@@ -147,15 +156,15 @@ def _has_blank(names: Names) -> bool:
     return bool(pc.any(pc.equal(pc.utf8_trim_whitespace(names), "")).as_py())
 
 
-def _keyed(texts: dict[str, list[str]], values: Floats) -> KeyedTable:
-    return _from_dictionaries({k: pa.array(t, pa.string()).dictionary_encode() for k, t in texts.items()}, values)
+def _keyed(texts: dict[str, list[str]], numbers: dict[str, Floats]) -> KeyedTable:
+    return _from_dictionaries({k: pa.array(t, pa.string()).dictionary_encode() for k, t in texts.items()}, numbers)
 
 
-def _from_dictionaries(encoded: dict[str, Any], values: Floats) -> KeyedTable:
+def _from_dictionaries(encoded: dict[str, Any], numbers: dict[str, Floats]) -> KeyedTable:
     return KeyedTable(
         codes={key: column.indices.to_numpy(zero_copy_only=False) for key, column in encoded.items()},
         names={key: column.dictionary for key, column in encoded.items()},
-        values=values,
+        numbers=numbers,
     )
 
 
@@ -174,8 +183,8 @@ def _is_utf8(text: str) -> bool:
     return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
 
 
-def _read_header(path: str | os.PathLike[str], wanted: Sequence[str]) -> _Header:
-    """Find the wanted columns. Raises BadTable in words when that is not possible."""
+def _read_header(path: str | os.PathLike[str], wanted: Sequence[str], optional: Sequence[str] = ()) -> _Header:
+    """Find the wanted columns, and the optional ones that are there. Raises BadTable in words where that fails."""
     needed = ",".join(wanted)
     if os.path.exists(path) and not os.path.isfile(path):
         raise BadTable([Problem(None, "this is not a regular file")])
@@ -195,17 +204,18 @@ def _read_header(path: str | os.PathLike[str], wanted: Sequence[str]) -> _Header
     if missing:
         shown = ",".join(found)[:200]
         raise BadTable([Problem(line, f"no column {', '.join(missing)}; needed: {needed}; the header is: {shown}")])
+    wanted = [*wanted, *(name for name in optional if name in found)]
     twice = [name for name in wanted if found.count(name) > 1]
     if twice:
         raise BadTable([Problem(line, f"column {', '.join(twice)} stands in the header more than once")])
     return _Header(cells, {name: found.index(name) for name in wanted})
 
 
-def _read_fast(path: str | os.PathLike[str], header: _Header, keys: Sequence[str], value: str) -> KeyedTable:
+def _read_fast(path: str | os.PathLike[str], header: _Header, keys: Sequence[str], *values: str) -> KeyedTable:
     """pyarrow's reader, on several threads. Raises pyarrow.ArrowInvalid for what it does not like, without a place."""
     spelled = {name: header.cells[position] for name, position in header.position.items()}
     encoded = pa.dictionary(pa.int32(), pa.string())
-    types = {spelled[key]: encoded for key in keys} | {spelled[value]: pa.float64()}
+    types = {spelled[key]: encoded for key in keys} | {spelled[value]: pa.float64() for value in values}
     table = pacsv.read_csv(
         os.fspath(path),
         read_options=pacsv.ReadOptions(block_size=1 << 24),
@@ -215,32 +225,31 @@ def _read_fast(path: str | os.PathLike[str], header: _Header, keys: Sequence[str
         ),
     )
     columns = {key: table[spelled[key]].unify_dictionaries().combine_chunks() for key in keys}
-    return _from_dictionaries(columns, table[spelled[value]].to_numpy())
+    return _from_dictionaries(columns, {value: table[spelled[value]].to_numpy() for value in values})
 
 
-def _reasons(cells: Sequence[str], names: Sequence[str]) -> Iterator[str]:
-    """What is wrong with one record's wanted cells, of which the last is the number."""
-    for name, cell in zip(names[:-1], cells[:-1], strict=True):
+def _reasons(cells: Sequence[str], keys: Sequence[str], values: Sequence[str]) -> Iterator[str]:
+    """What is wrong with one record's wanted cells: the keys' and then the numbers'."""
+    for name, cell in zip(keys, cells[: len(keys)], strict=True):
         if not cell.strip():
             yield f"{name} is empty"
         elif not _is_utf8(cell):
             yield f"{name} is not UTF-8 text"
-    name, cell = names[-1], cells[-1].strip()
-    if not cell:
-        yield f"{name} is empty"
-    elif not NUMBER.fullmatch(cell):
-        yield f"{name} is not a number: {ascii(cell[:60]) if not _is_utf8(cell) else repr(cell[:60])}"
-    elif abs(float(cell)) > LARGEST:
-        yield f"{name} {cell[:60]} is too large (the limit is {LARGEST:g})"
+    for name, cell in zip(values, map(str.strip, cells[len(keys) :]), strict=True):
+        if not cell:
+            yield f"{name} is empty"
+        elif not NUMBER.fullmatch(cell):
+            yield f"{name} is not a number: {ascii(cell[:60]) if not _is_utf8(cell) else repr(cell[:60])}"
+        elif abs(float(cell)) > LARGEST:
+            yield f"{name} {cell[:60]} is too large (the limit is {LARGEST:g})"
 
 
-def _read_exactly(path: str | os.PathLike[str], header: _Header, keys: Sequence[str], value: str) -> KeyedTable:
+def _read_exactly(path: str | os.PathLike[str], header: _Header, keys: Sequence[str], *values: str) -> KeyedTable:
     """Record by record with line numbers. Reads what pyarrow is too strict about (such as "+3"), or raises BadTable."""
-    names = [*keys, value]
-    positions = [header.position[name] for name in names]
+    positions = [header.position[name] for name in (*keys, *values)]
     found = _Found()
     columns = {key: _Encoder() for key in keys}
-    values = array("d")
+    numbers = {value: array("d") for value in values}
     records = _records(path)
     line, _ = next(records)
     try:
@@ -249,19 +258,20 @@ def _read_exactly(path: str | os.PathLike[str], header: _Header, keys: Sequence[
                 found.add(line, f"{len(record)} cells, but the header has {len(header.cells)}")
                 continue
             cells = [record[position] for position in positions]
-            for reason in _reasons(cells, names):
+            for reason in _reasons(cells, keys, values):
                 found.add(line, reason)
             if found.count == 0:
-                for key, cell in zip(keys, cells[:-1], strict=True):
+                for key, cell in zip(keys, cells, strict=False):
                     columns[key].add(cell)
-                values.append(float(cells[-1]))
+                for value, cell in zip(values, cells[len(keys) :], strict=True):
+                    numbers[value].append(float(cell))
     except csv.Error as error:
         found.add(line + 1, f"this record cannot be read: {error}")
     found.raise_if_any()
-    if not values:
+    if not numbers[values[0]]:
         raise BadTable([Problem(None, NO_ROWS)])
     return KeyedTable(
         codes={key: np.array(column.codes, dtype=np.int32) for key, column in columns.items()},
         names={key: pa.array(list(column.index), pa.string()) for key, column in columns.items()},
-        values=np.array(values),
+        numbers={value: np.array(column) for value, column in numbers.items()},
     )

@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from scoring.stats import notes, ranknotes
+from scoring.stats import calibration, notes, ranknotes
 from scoring.stats.agreement import Agreement, AgreementResult
+from scoring.stats.calibration import Calibration, Part
+from scoring.stats.correlate import ScaleUse
+from scoring.stats.cut import Share
 from scoring.stats.jsonout import Rows, flag_cells, name_cells, number_cells, object_cells, text_cells
 from scoring.stats.mos import MosResult
 from scoring.stats.pairs import Pairs, large_gaps_first, preference_pairs
@@ -158,6 +161,91 @@ def _figures(found: Agreement) -> dict[str, Any]:
         "items": found.items,
         "shared_items": found.shared,
     }
+
+
+def correlate_document(result: Calibration) -> dict[str, Any]:
+    """Keys settings, counts, warnings, pooled, tasks, and tasks_mean where there are tasks. null: see ``reasons``."""
+    names = [] if result.table.tasks is None else result.table.tasks.to_pylist()
+    mean, source = result.mean, result.table.source
+    return {
+        "settings": calibration.describe(result.settings),
+        "counts": {
+            "triples": int(result.table.human.size),
+            "tasks": len(names),
+            "source_images": None if source is None else int(source.max()) + 1,
+        },
+        "warnings": calibration.warnings(result),
+        "pooled": part_figures(result.pooled),
+        "tasks": [{"task": name} | part_figures(part) for name, part in zip(names, result.tasks, strict=True)],
+        "tasks_mean": mean
+        and {
+            "pcc": _finite(mean.value),
+            "interval": _limits(mean.low, mean.high),
+            "tasks": mean.used,
+            "left_out": mean.left_out,
+        },
+    }
+
+
+def part_figures(part: Part) -> dict[str, Any]:
+    """All figures of some triples as plain JSON values; ``reasons`` by the path of the figure that is null."""
+    found, intervals = part.correlation, part.bootstrap.intervals
+    figures = ("pcc", "srcc", "tau_b", "mae", "rmse", "bias", "within_one")
+    reasons = {name: why for name, why in found.reasons.items() if name in figures}
+    if "pcc_low" in found.reasons:
+        reasons["intervals.pcc_fisher"] = found.reasons["pcc_low"]
+    reasons |= {f"intervals.{name}": why for name, why in part.bootstrap.reasons.items()}
+    reasons |= {f"cut.{name}": why for name, why in part.cut.reasons.items()}
+    return {
+        "n": found.n,
+        "clusters": part.bootstrap.clusters,
+        **{figure: _finite(getattr(found, figure)) for figure in figures},
+        "intervals": {"pcc_fisher": _limits(found.pcc_low, found.pcc_high)}
+        | {figure: _limits(interval.low, interval.high) for figure, interval in intervals.items()},
+        "resamples": {figure: interval.usable for figure, interval in intervals.items()},
+        "human": _scale_use(found.human),
+        "scorer": _scale_use(found.scorer),
+        "constant": {
+            "value": _finite(found.constant.value),
+            "pcc": None,
+            "mae": _finite(found.constant.mae),
+            "rmse": _finite(found.constant.rmse),
+            "within_one": _finite(found.constant.within_one),
+        },
+        "levels": found.levels.tolist(),
+        "confusion": found.confusion.tolist(),
+        "human_histogram": found.human_histogram.tolist(),
+        "scorer_histogram": found.scorer_histogram.tolist(),
+        "outside": found.outside,
+        "cut": _cut_figures(part),
+        "reasons": reasons | {"constant.pcc": found.reasons["constant_pcc"]},
+    }
+
+
+def _cut_figures(part: Part) -> dict[str, Any]:
+    found = part.cut
+    shares: dict[str, Share] = {"share": found.share, "precision": found.precision, "recall": found.recall}
+    return {
+        "threshold": found.threshold,
+        "dropped": found.dropped,
+        "perfect": found.perfect,
+        "both": found.both,
+        **{name: _finite(share.value) for name, share in shares.items()},
+        "intervals": {name: _limits(share.low, share.high) for name, share in shares.items()},
+    }
+
+
+def _scale_use(found: ScaleUse) -> dict[str, float | None]:
+    return {
+        "minimum": _finite(found.minimum),
+        "maximum": _finite(found.maximum),
+        "std": _finite(found.std),
+        "levels_used": _finite(found.levels),
+    }
+
+
+def _limits(low: float, high: float) -> list[float] | None:
+    return [low, high] if math.isfinite(low) and math.isfinite(high) else None
 
 
 def _finite(value: float) -> float | None:

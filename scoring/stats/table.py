@@ -1,4 +1,4 @@
-"""The two tables of judgements: ratings (scores of items) and rankings (ranks of candidates in a group)."""
+"""The tables: ratings (scores of items), rankings (ranks of candidates in a group), triples (people and a scorer)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scoring.stats.csvfile import KeyedTable, Names, from_columns, read_csv
+from scoring.stats.csvfile import LISTED, BadTable, KeyedTable, Names, Problem, from_columns, lines_of, read_csv
 from scoring.stats.grouped import Codes, Flags, Floats, compress, counts, sums
 
 RATING_KEYS = ("annotator", "item", "dimension")
@@ -48,7 +48,7 @@ class Ratings:
             annotator=codes["annotator"],
             item=codes["item"],
             dimension=codes["dimension"],
-            score=table.values,
+            score=table.numbers["score"],
             annotators=names["annotator"],
             items=names["item"],
             dimensions=names["dimension"],
@@ -88,12 +88,63 @@ class Rankings:
             group=codes["group"],
             dimension=codes["dimension"],
             candidate=codes["candidate"],
-            rank=table.values,
+            rank=table.numbers["rank"],
             annotators=names["annotator"],
             groups=names["group"],
             dimensions=names["dimension"],
             candidates=names["candidate"],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Triples:
+    """Rows (item, human, scorer) with the task and the source image where the table has them, of shape (triples,).
+
+    ``task``: codes into ``tasks``; all 0 and no names without such a column. ``source``: codes of the source images.
+    """
+
+    task: Codes
+    source: Codes | None
+    human: Floats
+    scorer: Floats
+    tasks: Names | None
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike[str]) -> Triples:
+        """Columns item,human,scorer and perhaps task and source. An item stands once in a task.
+
+        Raises BadTable or OSError.
+        """
+        table = read_csv(path, ["item"], "human", "scorer", optional=["task", "source"])
+        item = table.codes["item"]
+        task = table.codes.get("task", np.zeros_like(item))
+        _refuse_repeats(path, table, task)
+        return cls(
+            task=task,
+            source=table.codes.get("source"),
+            human=table.numbers["human"],
+            scorer=table.numbers["scorer"],
+            tasks=table.names.get("task"),
+        )
+
+
+def _refuse_repeats(path: str | os.PathLike[str], table: KeyedTable, task: Codes) -> None:
+    """Raises BadTable with the lines of every item that stands twice in a task."""
+    key = task.astype(np.int64) * len(table.names["item"]) + table.codes["item"]
+    _, first, code = np.unique(key, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[code] != np.arange(key.size))
+    if not again.size:
+        return
+    shown = again[:LISTED].tolist()
+    line = lines_of(path, [*shown, *first[code[shown]].tolist()])
+    where = " in the task {}" if "task" in table.names else ""
+    problems = []
+    for row in shown:
+        name = table.names["item"][int(table.codes["item"][row])].as_py()
+        there = where.format(repr(table.names["task"][int(task[row])].as_py()[:60])) if where else ""
+        before = line[int(first[code[row]])]
+        problems.append(Problem(line[row], f"the item {name[:60]!r} stands{there} on line {before} already"))
+    raise BadTable(problems, int(again.size))
 
 
 @dataclass(frozen=True, slots=True)

@@ -180,6 +180,34 @@ def test_refusals_in_words_and_without_a_second_try(
     assert made.usage.value()["failures"] == {kind.kind: 1}
 
 
+def test_an_answer_that_is_no_use_says_what_it_cost(service: Service) -> None:
+    useless = [{"content": None, "refusal": "I will not"}, {"content": ""}]
+    for message in useless:
+        service.script.append(chat())
+        service.script[0].value["choices"][0]["message"] = message
+        with pytest.raises(errors.EndpointError) as caught:
+            client(service, price_input=2.0, price_output=10.0).chat(HELLO)
+        assert (caught.value.tokens_in, caught.value.tokens_out) == (100, 20)
+        assert caught.value.cost == pytest.approx(100 * 2e-6 + 20 * 10e-6)
+    service.script.append(Reply(value={"choices": [{"message": {"content": None, "refusal": "I will not"}}]}))
+    with pytest.raises(errors.Refused) as caught:
+        client(service, price_input=2.0, price_output=10.0).chat(HELLO)
+    assert caught.value.cost is None, "the service does not say what it used"
+    service.script.append(error(400, "no", "content_policy_violation"))
+    with pytest.raises(errors.Refused) as caught:
+        client(service).chat(HELLO)
+    assert caught.value.cost == 0.0, "a status of refusal is not billed"
+
+
+def test_whether_anything_was_sent(service: Service) -> None:
+    service.script += [Reply(drop=True)] * 4
+    with pytest.raises(errors.NoAnswer) as caught:
+        client(service).chat(HELLO)
+    assert not isinstance(caught.value, errors.NotReached)
+    with pytest.raises(errors.NotReached, match="cannot be reached"):
+        client(service, base_url="http://127.0.0.1:1/v1").chat(HELLO)
+
+
 def test_text_in_parts_is_text(service: Service) -> None:
     parts = [{"type": "text", "text": "one "}, {"type": "thinking", "thinking": "…"}, {"type": "text", "text": "two"}]
     service.script.append(Reply(value={"choices": [{"message": {"content": parts}}]}))

@@ -7,8 +7,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from scipy import stats
 
+from scoring.stats.bootstrap import bootstrap
 from scoring.stats.cli import main
 from scoring.stats.mos import METHODS, OUTLIER_RULES
 from tests.stats.shared import nflx
@@ -16,6 +19,7 @@ from tests.stats.shared import nflx
 ROOT = Path(__file__).resolve().parents[2]
 RATINGS = "annotator,item,dimension,score\n"
 RANKS = "annotator,group,dimension,candidate,rank\n"
+TRIPLES = "item,human,scorer,task,source\n"
 SMALL = RATINGS + "a,x,q,1\nb,x,q,2\na,y,q,3\nb,y,q,3\na,z,q,4\nb,z,q,5\n"
 
 
@@ -101,6 +105,158 @@ def test_agreement_of_two_who_never_overlap_is_null(tmp_path: Path) -> None:
 def test_agreement_needs_a_level(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["agreement", str(tmp_path / "in.csv")]) == 2
     assert "--level" in capsys.readouterr().err
+
+
+def triples_file(n: int = 60) -> str:
+    """Two tasks, 15 source images; the scorer is too kind."""
+    rows = [(f"i{k}", k % 26 / 5, min(5, 1 + k * 7 % 26 / 8 + k % 26 / 10), "add" if k % 3 else "rm") for k in range(n)]
+    return TRIPLES + "".join(f"{i},{h},{s},{task},s{k % 15}\n" for k, (i, h, s, task) in enumerate(rows))
+
+
+def test_correlate_works(tmp_path: Path) -> None:
+    found = run(tmp_path, triples_file(), "correlate")
+    assert list(found) == ["settings", "counts", "warnings", "pooled", "tasks", "tasks_mean"]
+    assert found["counts"] == {"triples": 60, "tasks": 2, "source_images": 15}
+    assert [part["task"] for part in found["tasks"]] == ["rm", "add"]
+    assert [part["n"] for part in found["tasks"]] == [20, 40]
+    rows = [line.split(",") for line in triples_file().splitlines()[1:]]
+    human, scorer, source = (np.array([float(row[at].lstrip("s")) for row in rows]) for at in (1, 2, 4))
+    for part, task in ((found["pooled"], ("add", "rm")), (found["tasks"][0], ("rm",)), (found["tasks"][1], ("add",))):
+        some = np.array([row[3] in task for row in rows])
+        pearson = stats.pearsonr(human[some], scorer[some])
+        assert part["pcc"] == pytest.approx(pearson.statistic)
+        assert part["intervals"]["pcc_fisher"] == pytest.approx(list(pearson.confidence_interval()))
+        assert part["srcc"] == pytest.approx(stats.spearmanr(human[some], scorer[some]).statistic)
+        assert part["tau_b"] == pytest.approx(stats.kendalltau(human[some], scorer[some]).statistic)
+        assert part["bias"] == pytest.approx(float(np.mean(scorer[some] - human[some])))
+        expected = bootstrap(human[some], scorer[some], source[some].astype(int)).intervals
+        assert part["clusters"] == np.unique(source[some]).size
+        for name, interval in expected.items():
+            assert part["intervals"][name] == pytest.approx([interval.low, interval.high])
+        assert sum(map(sum, part["confusion"])) == part["n"]
+        assert part["constant"]["pcc"] is None
+    z = (17 * math.atanh(found["tasks"][0]["pcc"]) + 37 * math.atanh(found["tasks"][1]["pcc"])) / 54
+    assert found["tasks_mean"]["pcc"] == pytest.approx(math.tanh(z))
+    closer = "always saying 2.26, the mean of people, would be closer to them than the scorer"
+    assert found["warnings"][0] == closer
+    assert found["warnings"][-1] == "add: " + closer.replace("2.26", f"{found['tasks'][1]['constant']['value']:.2f}")
+    assert "rm: only 5 source images to draw from: bootstrap intervals tend to be too narrow" in found["warnings"]
+
+
+def test_correlate_without_tasks_and_sources(tmp_path: Path) -> None:
+    content = "scorer,item,human\n" + "".join(f"{k % 7 / 2},i{k},{k % 5}\n" for k in range(30))
+    found = run(tmp_path, content, "correlate")
+    assert (found["tasks"], found["tasks_mean"], found["counts"]["source_images"]) == ([], None, None)
+    assert found["pooled"]["clusters"] == 30
+    assert found["pooled"]["cut"]["precision"] is None
+    assert found["pooled"]["reasons"]["cut.precision"] == "the cut drops nothing"
+
+
+def test_correlate_takes_scale_cut_and_draws(tmp_path: Path) -> None:
+    options = ["--scale", "1:4", "--drop", "3.5", "--perfect", "3", "--resamples", "50", "--seed", "3"]
+    found = run(tmp_path, triples_file(), "correlate", *options)
+    assert found["settings"]["scale"] == found["pooled"]["levels"][::3] == [1, 4]
+    assert (found["settings"]["resamples"], found["settings"]["seed"]) == (50, 3)
+    assert found["pooled"]["resamples"]["mae"] == 50
+    assert found["pooled"]["cut"]["dropped"] == sum(
+        float(line.split(",")[2]) >= 3.5 for line in triples_file().splitlines()[1:]
+    )
+    assert any(sentence.startswith("scores off the scale 1 to 4: ") for sentence in found["warnings"])
+    again = run(tmp_path, triples_file(), "correlate", *options[:-1], "4")
+    assert again["pooled"]["intervals"]["pcc"] != found["pooled"]["intervals"]["pcc"]
+
+
+def test_correlate_of_a_constant_scorer_says_so(tmp_path: Path) -> None:
+    content = "item,human,scorer\n" + "".join(f"i{k},{k % 5},4\n" for k in range(20))
+    found = run(tmp_path, content, "correlate")
+    reason = "the scorer gives one value to everything"
+    for name in ("pcc", "srcc", "tau_b"):
+        assert found["pooled"][name] is None
+        assert found["pooled"]["reasons"][name] == reason
+    for name in ("pcc_fisher", "pcc", "srcc"):
+        assert found["pooled"]["intervals"][name] is None
+        assert found["pooled"]["reasons"][f"intervals.{name}"] == reason
+    assert found["pooled"]["mae"] == 2
+    assert found["warnings"][0] == f"no correlation: {reason}"
+    assert found["warnings"][1].startswith("always saying 2.00, the mean of people, would be closer")
+
+
+def test_correlate_refuses_an_item_that_stands_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text('item,human,scorer,task\n"a\nb",1,2,add\nc,1,2,add\n\n"a\nb",1,2,rm\nc,3,4,add\n"a\nb",0,0,add\n')
+    assert main(["correlate", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"{path}: line 8: the item 'c' stands in the task 'add' on line 4 already",
+        f"{path}: line 9: the item 'a\\nb' stands in the task 'add' on line 2 already",
+        f"{path}: 2 problems. Nothing was computed.",
+    ]
+    path.write_text("item,human,scorer\n" + "a,1,2\n" * 40)
+    assert main(["correlate", str(path)]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == f"{path}: line 3: the item 'a' stands on line 2 already"
+    assert said[-1] == f"{path}: 39 problems; the first 20 are listed. Nothing was computed."
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("a,1,", "scorer is empty"),
+        ("a,,2", "human is empty"),
+        ("a,1,n/a", "scorer is not a number: 'n/a'"),
+        ("a,NaN,1", "human is not a number: 'NaN'"),
+        (",1,2", "item is empty"),
+        ("a,1", "2 cells, but the header has 3"),
+    ],
+)
+def test_correlate_refuses_bad_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str], row: str, reason: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"item,human,scorer\nx,1,2\n{row}\n")
+    assert main(["correlate", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}: line 3: {reason}\n"
+
+
+@pytest.mark.parametrize(("header", "row"), [("task", ""), ("source", " ")])
+def test_correlate_refuses_blank_tasks_and_sources(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], header: str, row: str
+) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(f"item,human,scorer,{header}\nx,1,2,t\ny,1,2,{row}\n")
+    assert main(["correlate", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}: line 3: {header} is empty\n"
+    path.write_text(f"item,human,scorer,{header},{header}\nx,1,2,t,t\n")
+    assert main(["correlate", str(path)]) == 2
+    assert capsys.readouterr().err == f"{path}: line 1: column {header} stands in the header more than once\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--scale", "5"], "is not LOW:HIGH with two integers"),
+        (["--scale", "5:0"], "must go upwards"),
+        (["--scale", "0:1000"], "at most 101 levels"),
+        (["--drop", "nan"], "is not a number"),
+        (["--perfect", "x"], "is not a number"),
+        (["--resamples", "0"], "is not a whole number from 1 to 100000"),
+        (["--resamples", "1000000"], "is not a whole number from 1 to 100000"),
+        (["--seed", "-1"], "is not a whole number from 0"),
+    ],
+)
+def test_correlate_refuses_wrong_options(capsys: pytest.CaptureFixture[str], options: list[str], reason: str) -> None:
+    assert main(["correlate", "x.csv", *options]) == 2
+    assert reason in capsys.readouterr().err
+
+
+def test_correlate_loads_nothing_slow(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(triples_file())
+    code = (
+        "import sys; from scoring.stats.cli import main; status = main(sys.argv[1:]);"
+        "loaded = {'django', 'scipy.stats', 'scipy.optimize', 'sklearn'} & set(sys.modules);"
+        "sys.exit(f'{loaded}' if loaded else status)"
+    )
+    command = [sys.executable, "-c", code, "correlate", str(path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_json_goes_to_standard_output(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

@@ -121,3 +121,18 @@ def test_every_fault_costs_points_and_is_repeatable(index: int, task: str, edito
     assert true_score(pair.source, pair.target, pair.mask, made.image).score < 5
     assert (ATTEMPTS[editor](pair, random.Random(index)).image == made.image).all()
     json.dumps(made.settings)
+
+
+def test_a_choice_of_tasks(tmp_path: Path) -> None:
+    write_dataset(tmp_path / "two", 3, 20, ("remove", "color"))
+    rows = [json.loads(line) for line in (tmp_path / "two" / "cases.jsonl").read_text().splitlines()]
+    assert [row["task"] for row in rows] == ["remove", "color"] * 10
+    splits = {task: [row["split"] for row in rows if row["task"] == task] for task in ("remove", "color")}
+    assert all(found == ["train"] * 8 + ["dev", "test"] for found in splits.values())
+
+
+@pytest.mark.parametrize("tasks", [(), ("paint",), ("remove", "paint")])
+def test_tasks_that_there_are_not_are_refused(tmp_path: Path, tasks: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="The tasks are add, remove"):
+        write_dataset(tmp_path / "none", 1, 4, tasks)
+    assert not (tmp_path / "none").exists()

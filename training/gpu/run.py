@@ -13,9 +13,14 @@ from typing import Any
 
 from training.gpu.categorise import categorise
 from training.gpu.generate import generate
+from training.gpu.score import score
 from webapp.jobs.folder import JobError, JobRun, run_job
 
-KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {"generate": generate, "categorise": categorise}
+KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {
+    "generate": generate,
+    "categorise": categorise,
+    "score": score,
+}
 
 
 def work(run: JobRun) -> dict[str, Any]:

@@ -18,14 +18,34 @@ class Role(models.TextChoices):
     ANNOTATOR = "annotator", _("Annotator")
 
 
+SIMULATED = "simulated-"  # how the names of simulated annotators begin, and no person's name does
+
+
 class User(AbstractUser):
-    """A person. Roles contain each other: an admin may do what an engineer may; everybody may annotate when invited."""
+    """A person. Roles contain each other: an admin may do what an engineer may; everybody may annotate when invited.
+
+    ``is_simulated``: no person but a program that judges. It cannot sign in, and its name says what it is.
+    """
 
     role = models.CharField(max_length=10, choices=Role.choices, default=Role.ANNOTATOR)
     is_demo = models.BooleanField(default=False)
+    is_simulated = models.BooleanField(default=False)
 
     class Meta:
-        constraints = [models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known")]
+        constraints = [
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="user_role_known"),
+            models.CheckConstraint(
+                condition=models.Q(is_simulated=False) | models.Q(is_active=False, role=Role.ANNOTATOR),
+                name="user_simulated_stays_out",
+                violation_error_message=_("A simulated annotator cannot sign in and has no other role."),
+            ),
+            models.CheckConstraint(
+                condition=models.Q(is_simulated=True, username__startswith=SIMULATED)
+                | (models.Q(is_simulated=False) & ~models.Q(username__istartswith=SIMULATED)),
+                name="user_simulated_by_name",
+                violation_error_message=_("Names that begin with “simulated-” belong to simulated annotators."),
+            ),
+        ]
 
     @property
     def is_admin(self) -> bool:

@@ -1,4 +1,4 @@
-"""The demo project: real photographs with classical edits, the drawn world, two studies, and people to try them.
+"""The demo project: real photographs with classical edits, the drawn world, studies, and people to try them.
 
 Every step is skipped where its result is there already, so the second start costs nothing.
 """
@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from django.utils.translation import gettext as _
 from annotation.imports import Progress, import_path
 from annotation.library import ensure_editor
 from annotation.models import Dataset, Editor, Study
-from annotation.protocols import PRESETS
+from annotation.protocols import PRESETS, Protocol
+from annotation.simulation import job as simulation
 from annotation.studies import add_member, create_study
 from drawnworld.dataset import write_dataset
 from training.demo import photographs
@@ -40,8 +42,12 @@ PEOPLE = {
     "dan": Role.ANNOTATOR,
     "erin": Role.ANNOTATOR,
 }
-PHOTOGRAPHS, DRAWN = "demo-photographs", "demo-drawn-world"
+PHOTOGRAPHS, DRAWN, CALIBRATION = "demo-photographs", "demo-drawn-world", "demo-calibration"
 DRAWN_SEED, DRAWN_CASES = 1, 64
+# Scenes of its own, so that nothing was tuned on them. Each task has 48: 30 and more in either half of a split.
+CALIBRATION_SEED, CALIBRATION_CASES, CALIBRATION_TASKS = 4, 96, ("color", "remove")
+SIMULATED = {"honest": 5, "biased": 1, "noisy": 1}
+CALIBRATION_RATERS = 10  # seven places for the simulated annotators, and three that stay free for people
 SEED = 2026
 GUIDELINES = """\
 Look at the source first, then at the edit. Hold Space to see the source in the edit's place.
@@ -51,6 +57,13 @@ Look at the source first, then at the edit. Hold Space to see the source in the 
 - **Attribute preservation**: is everything else still as it was? Press D to see the differences.
 
 These edits were made by classical programs, some of them careless on purpose.
+"""
+
+CALIBRATION_GUIDELINES = """\
+Look at the source first, then at the edit. Hold Space to see the source in the edit's place.
+
+How well was the instruction carried out? Two things count: that what was asked for was done, all of it, and that
+everything else is still as it was. Press D to see the differences.
 """
 
 Say = Callable[[str], None]
@@ -78,6 +91,22 @@ def make_demo(say: Say) -> None:
     _studies(photos)
     if not Job.objects.filter(kind="generate", config__dataset=str(drawn.uid)).exists():
         start_generation(dataset=drawn, editors=of_drawn_world, seeds=1, by=None)  # for the worker, when it is up
+    _calibration(say)
+
+
+def _calibration(say: Say) -> None:
+    """What a scorer is calibrated on: two tasks of the drawn world, and a study that simulated annotators judge."""
+    data = _dataset(
+        CALIBRATION,
+        _("Demo: calibration"),
+        _("Demo data. Drawn scenes: exact edits, and edits with planted faults."),
+        lambda folder: write_dataset(folder, CALIBRATION_SEED, CALIBRATION_CASES, CALIBRATION_TASKS),
+        say,
+    )
+    protocol = replace(PRESETS["hp-score"], raters=CALIBRATION_RATERS)
+    study = _study(data, _("Score edits of drawn scenes"), "hp-score", protocol, CALIBRATION_GUIDELINES)
+    if not Job.objects.filter(kind=simulation.KIND_NAME, config__study=str(study.uid)).exists():
+        simulation.start_simulation(study=study, annotators=SIMULATED, seed=SEED, by=None)  # for the worker, too
 
 
 def _editor(module: str, title: str, setting: str, name: str) -> Editor:
@@ -134,18 +163,19 @@ def _run_here(job: Job) -> None:
 
 def _studies(dataset: Dataset) -> None:
     for name, preset in ((_("Rate edits of photographs"), "mos"), (_("Rank edits of photographs"), "group-rank")):
-        if not Study.objects.filter(dataset=dataset, preset=preset).exists():
-            study = create_study(
-                name=name,
-                dataset=dataset,
-                preset=preset,
-                protocol=PRESETS[preset],
-                guidelines=GUIDELINES,
-                by=None,
-                seed=SEED,
-            )
-            for user in User.objects.filter(is_demo=True, role=Role.ANNOTATOR).order_by("id"):
-                add_member(study=study, user=user)
+        _study(dataset, name, preset, PRESETS[preset], GUIDELINES)
+
+
+def _study(dataset: Dataset, name: str, preset: str, protocol: Protocol, guidelines: str) -> Study:
+    """The data set's study with this preset, made with the demo's annotators where there is none."""
+    if found := Study.objects.filter(dataset=dataset, preset=preset).order_by("id").first():
+        return found
+    study = create_study(
+        name=name, dataset=dataset, preset=preset, protocol=protocol, guidelines=guidelines, by=None, seed=SEED
+    )
+    for user in User.objects.filter(is_demo=True, role=Role.ANNOTATOR).order_by("id"):
+        add_member(study=study, user=user)
+    return study
 
 
 def make_people(path: Path) -> list[dict[str, str]]:

@@ -82,6 +82,7 @@ def overview() -> dict[str, Any]:
         "stages": stages(found, _places(found, datasets), _study_numbers(studies, exports)),
         "counted_at": found.moment if found.is_large else None,
         "demo": [data.name for data in datasets if data.notice],
+        "simulated": [row.study.name for row in studies if row.study.is_simulated],
         "steps": next_steps.steps(_facts(found, datasets, studies, exports, failed)),
         "problems": health.problems(queues, silent, system.disk_free, system.disk_total),
         "queues": [_queue_line(queue, working) for queue in queues],
@@ -124,7 +125,7 @@ def _study_numbers(studies: list[StudyRow], exports: list[tuple[str, str]]) -> S
     return Studies(
         all=len(studies),
         open=sum(row.study.state == StudyState.OPEN for row in studies),
-        annotators=Member.objects.aggregate(people=Count("user", distinct=True))["people"],
+        annotators=Member.objects.filter(user__is_simulated=False).aggregate(n=Count("user", distinct=True))["n"],
         judged=len(judged),
         exported=sum(str(row.study.uid) in taken for row in judged),
         exports=len(exports),

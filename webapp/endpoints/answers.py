@@ -143,7 +143,29 @@ def _seconds(text: str | None) -> float | None:
 
 
 def read_chat(body: Mapping[str, Any], endpoint: EndpointConfig, seconds: float) -> ChatAnswer:
-    """Raises Refused where the model declines, BadAnswer for another shape."""
+    """Raises Refused where the model declines, BadAnswer for another shape: both with what they cost."""
+    given = _usage(body, "prompt_tokens", "completion_tokens")
+    cost = endpoint.cost(tokens_in=given[0], tokens_out=given[1])
+    try:
+        text, finish, logprobs = _choice(body, endpoint)
+    except EndpointError as error:
+        error.tokens_in, error.tokens_out, error.cost = given[0] or 0, given[1] or 0, cost
+        raise
+    return ChatAnswer(
+        text=text,
+        model=_model(body, endpoint),
+        finish=finish,
+        logprobs=logprobs,
+        tokens_in=given[0],
+        tokens_out=given[1],
+        cost=cost,
+        seconds=seconds,
+        raw=body,
+    )
+
+
+def _choice(body: Mapping[str, Any], endpoint: EndpointConfig) -> tuple[str, str, Mapping[str, Any] | None]:
+    """The first choice's text, why it ended, and the probabilities of its tokens."""
     try:
         choice = body["choices"][0]
         message, finish = choice["message"], choice.get("finish_reason") or ""
@@ -155,19 +177,8 @@ def read_chat(body: Mapping[str, Any], endpoint: EndpointConfig, seconds: float)
         raise Refused(f"The model declines: “{_plain(str(refusal or 'content filter'), endpoint.key)}”")
     if text is None:
         raise BadAnswer("The service answered with an empty message.")
-    given = _usage(body, "prompt_tokens", "completion_tokens")
     logprobs = choice.get("logprobs")
-    return ChatAnswer(
-        text=text,
-        model=_model(body, endpoint),
-        finish=str(finish),
-        logprobs=logprobs if isinstance(logprobs, dict) else None,
-        tokens_in=given[0],
-        tokens_out=given[1],
-        cost=endpoint.cost(tokens_in=given[0], tokens_out=given[1]),
-        seconds=seconds,
-        raw=body,
-    )
+    return text, str(finish), logprobs if isinstance(logprobs, dict) else None
 
 
 def _text(content: Any) -> str | None:

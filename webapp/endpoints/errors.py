@@ -13,6 +13,10 @@ class EndpointError(Exception):
     kind: ClassVar[str] = "error"
     fatal: ClassVar[bool] = False
     retry: bool = False
+    # What the service bills for an answer that is no use; ``cost`` None: not known.
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost: float | None = 0.0
 
     def __init__(self, sentence: str, *, after: float | None = None) -> None:
         """``after``: seconds to wait before the next try, as the service asks."""
@@ -70,6 +74,10 @@ class NoAnswer(EndpointError):
     """No connection, or no answer in time."""
 
     kind, retry = "no answer", True
+
+
+class NotReached(NoAnswer):
+    """The name stands for no address, or nothing takes a connection there: nothing was sent."""
 
 
 class BadAnswer(EndpointError):

@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import httpx
 
-from webapp.endpoints.errors import AddressRefused, BadAnswer, NoAnswer
+from webapp.endpoints.errors import AddressRefused, BadAnswer, NoAnswer, NotReached
 
 Resolver = Callable[[str, int], list[str]]
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -103,11 +103,13 @@ class Guard:
     hint: str = "Private addresses need EDITLOOP_PRIVATE_ENDPOINTS=1."
 
     def addresses(self, url: httpx.URL) -> list[str]:
-        """The addresses behind a URL, all of them checked. Raises AddressRefused, NoAnswer for a name of nothing."""
+        """The addresses behind a URL, all of them checked. Raises AddressRefused, NotReached for a name of nothing."""
         host = url.raw_host.decode("ascii")
         found = self.resolver(host, url.port or (443 if url.scheme == "https" else 80))
         if not found:
-            raise NoAnswer(f"The name {host} stands for no address. Check its spelling, or the network's name server.")
+            raise NotReached(
+                f"The name {host} stands for no address. Check its spelling, or the network's name server."
+            )
         for address in found:
             if reason := why_closed(address, self.allow_private):
                 hint = "" if self.allow_private else f" {self.hint}"
@@ -164,7 +166,7 @@ class Transport:
                 raise NoAnswer(f"The request to {url.host} could not be sent as HTTP.") from None
             except httpx.TransportError as error:
                 raise NoAnswer(f"The connection to {url.host} broke: {error or type(error).__name__}.") from None
-        raise NoAnswer(f"{url.host} cannot be reached: {reason}.")
+        raise NotReached(f"{url.host} cannot be reached: {reason}.")
 
     def _send(self, url: httpx.URL, ip: str, deadline: float, **content: Any) -> Answer:
         name = {"sni_hostname": url.raw_host.decode("ascii")}  # what the certificate must be for

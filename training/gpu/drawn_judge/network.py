@@ -16,7 +16,7 @@ from drawnworld.scene import SIZE
 from training.gpu.drawn_judge.data import KEYS
 from training.gpu.drawn_judge.words import MOST_INSTRUCTION, MOST_QUESTION, PAD, token_count
 
-WIDTH, HEADS, STEM = 96, 4, 64
+WIDTH, HEADS, STEM = 96, 4, 48
 PATCH = 8  # pixels a side
 PATCHES = (SIZE // PATCH) ** 2
 BLOCKS, READS, QUERIES = 3, 2, 4
@@ -83,7 +83,7 @@ class DrawnJudge(nn.Module):
         fine = nn.functional.gelu(self.fine(_channels(source, edited)))
         fine = fine + nn.functional.gelu(self.near(fine))
         patches = self.coarse(fine).flatten(2).transpose(1, 2) + self.patch_place
-        x = torch.cat([patches, self.words(instruction) + self.word_place], 1)
+        x = torch.cat([patches, self.words(instruction) + self.word_place[: instruction.shape[1]]], 1)
         read = torch.cat([torch.ones_like(patches[..., 0], dtype=torch.bool), instruction != PAD], 1)[:, None, None]
         for block in self.blocks:
             x = block(x, None, read)
@@ -98,7 +98,7 @@ class DrawnJudge(nn.Module):
     def ask(self, question: Tensor) -> tuple[Tensor, Tensor]:
         """Questions (q, words) as vectors (q, width), and the logits of their families (q, families + 1)."""
         known = question != PAD
-        x = self.question(self.words(question) + self.question_place, None, known[:, None, None])
+        x = self.question(self.words(question) + self.question_place[: question.shape[1]], None, known[:, None, None])
         vector = self.question_norm((x * known[..., None]).sum(1) / known.sum(1, keepdim=True))
         return vector, self.family(vector)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 
+from training.gpu.drawn_judge.data import KEYS
 from training.gpu.drawn_judge.network import DrawnJudge
+from training.gpu.drawn_judge.words import numbers
+from training.gpu.tensors import read_header
 
 FOLDER = Path(__file__).parent / "weights"
 FILE, HASHES, TRAINING = "judge.safetensors", "SHA256SUMS", "training.json"
@@ -22,7 +26,8 @@ class WrongWeights(Exception):
 def save_weights(network: DrawnJudge, folder: Path) -> str:
     """Write the weights as fp16 with their hash, which is returned."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: value.detach().half().contiguous() for name, value in _parameters(network)}, folder / FILE)
+    tensors = {name: value.detach().half().contiguous() for name, value in _parameters(network)}
+    save_file(tensors, folder / FILE, learned())
     digest = hashlib.sha256((folder / FILE).read_bytes()).hexdigest()
     (folder / HASHES).write_text(f"{digest}  {FILE}\n", encoding="ascii")
     return digest
@@ -49,12 +54,23 @@ def load_weights(folder: Path = FOLDER) -> tuple[DrawnJudge, str]:
         tensors = load(content)
     except SafetensorError as error:
         raise WrongWeights(f"{folder / FILE} is no file of weights: {error}.") from None
+    if read_header(folder / FILE).metadata != learned():
+        raise WrongWeights(
+            f"{folder / FILE} was trained for other words or questions than those of drawnworld/families.py and "
+            "drawnworld/questions.py. Train it again, or restore them."
+        )
     if {name: value.shape for name, value in tensors.items()} != {n: p.shape for n, p in _parameters(network)}:
         raise WrongWeights(f"{folder / FILE} holds the weights of another network.")
     with torch.no_grad():
         for name, parameter in _parameters(network):
             parameter.copy_(tensors[name])
     return network.eval(), digest
+
+
+def learned() -> dict[str, str]:
+    """What the numbers in the network stand for. Without it, a changed wording would silently be another word. One
+    entry: safetensors writes several in no order, and the same training must give the same bytes."""
+    return {"learned": json.dumps({"words": list(numbers()), "families": KEYS})}
 
 
 def new_network(seed: int) -> DrawnJudge:

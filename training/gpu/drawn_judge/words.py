@@ -15,11 +15,30 @@ from drawnworld.wording import vocabulary
 PAD, UNKNOWN = 0, 1
 MOST_INSTRUCTION, MOST_QUESTION = 16, 28  # words that are read; what comes after is not
 WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
+SAME = {  # words that mean the same in a question about an edit, and what stands for them
+    "image": "picture",
+    "images": "pictures",
+    "photo": "picture",
+    "original": "source",
+    "item": "object",
+    "items": "objects",
+    "desired": "requested",
+    "specified": "requested",
+    "correct": "right",
+    "intact": "untouched",
+    "modified": "changed",
+    "remain": "stay",
+    "remained": "stayed",
+    "artifact": "artefact",
+    "artifacts": "artefacts",
+    "prompt": "instruction",
+    "gray": "grey",
+}
 
 
 def split(text: str) -> list[str]:
-    """The words in lower case, without punctuation, in American spelling."""
-    return WORD.findall(text.lower().replace("colour", "color").replace("’", "'"))
+    """The words in lower case, without punctuation, in American spelling, and one word for several of one meaning."""
+    return [SAME.get(word, word) for word in WORD.findall(text.lower().replace("colour", "color").replace("’", "'"))]
 
 
 def split_question(question: str, instruction: str) -> list[str]:
@@ -47,8 +66,10 @@ def unknown_words(words: Sequence[str]) -> list[str]:
 
 
 def encode(texts: Sequence[Sequence[str]], most: int) -> NDArray[np.int64]:
-    """Words as numbers, (texts, most); shorter texts are filled with PAD. A text without words has one UNKNOWN."""
-    encoded = np.full((len(texts), most), PAD, np.int64)
+    """Words as numbers, (texts, words of the longest, ``most`` at most); shorter texts are filled with PAD. A text
+    without words has one UNKNOWN."""
+    longest = max((len(words) for words in texts), default=1)
+    encoded = np.full((len(texts), min(max(longest, 1), most)), PAD, np.int64)
     for row, words in zip(encoded, texts, strict=True):
         known = [numbers().get(word, UNKNOWN) for word in words[:most]] or [UNKNOWN]
         row[: len(known)] = known

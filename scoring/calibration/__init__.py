@@ -1,0 +1,1 @@
+"""Calibration: a scoring prompt's agreement with people, watched while it is written."""

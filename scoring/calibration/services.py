@@ -1,0 +1,225 @@
+"""Writes to calibrations: begin one, score a version, look at the held-out part, fit the level, activate."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import numpy as np
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotation.models import Candidate, Study
+from scoring.asking import selections
+from scoring.asking.jobs import KINDS, start_scoring
+from scoring.calibration.figures import part
+from scoring.calibration.parts import is_held_out
+from scoring.calibration.triples import People, people_of
+from scoring.models import Activation, Calibration, Judge, LevelMap, Look, Method, Prompt, PromptVersion, UnclearPoint
+from scoring.stats import levelmap
+from webapp.accounts.models import User
+from webapp.jobs.models import ACTIVE, Job
+from webapp.live.streams import publish
+
+MOST = 20_000  # triples of one calibration
+LEAST_SOURCES = 2  # one for each part
+TRIES = 100  # seeds drawn until both parts have a source
+
+
+@transaction.atomic
+def create_calibration(
+    *,
+    name: str,
+    prompt: Prompt,
+    study: Study,
+    dimension: str,
+    judge: Judge,
+    by: User | None,
+    method: str = Method.MEAN,
+    held_out: float = 0.5,
+    version: PromptVersion | None = None,
+) -> Calibration:
+    """A desk for the prompt against the study's scores in one dimension. Raises ValidationError."""
+    if dimension not in {one.key for one in study.protocol.dimensions}:
+        raise ValidationError({"dimension": _("The study does not ask for this.")})
+    made = Calibration(
+        name=name,
+        prompt=prompt,
+        study=study,
+        dimension=dimension,
+        method=method,
+        judge=judge,
+        held_out=held_out,
+        seed=secrets.randbits(32),
+        current=version or prompt.versions.filter(is_trial=False).order_by("number").first(),
+        created_by=by,
+    )
+    made.full_clean()
+    rated = selections.rated(made)
+    count = rated.count()
+    if not 0 < count <= MOST:
+        message = _("People have scored %(count)d candidates of this task in this study. It takes 1 to %(most)d.")
+        raise ValidationError(message % {"count": count, "most": MOST})
+    made.seed = _dividing_seed(list(rated.values_list("case__source__sha256", flat=True).distinct()), held_out)
+    made.save()
+    return made
+
+
+def _dividing_seed(sources: list[str], share: float) -> int:
+    """A seed that gives both parts something. Raises ValidationError where that cannot be."""
+    for _try in range(TRIES if len(sources) >= LEAST_SOURCES else 0):
+        seed = secrets.randbits(32)
+        if 0 < sum(is_held_out(seed, source, share) for source in sources) < len(sources):
+            return seed
+    message = _("The scored candidates come from %(count)d source images: too few for a dev and a held-out part.")
+    raise ValidationError(message % {"count": len(sources)})
+
+
+@transaction.atomic
+def use_version(*, calibration: Calibration, version: PromptVersion) -> None:
+    """Show this version to everybody who comes to the page."""
+    if version.prompt_id != calibration.prompt_id:
+        raise ValidationError(_("This version is of another prompt."))
+    Calibration.objects.filter(pk=calibration.pk).update(current=version)
+    calibration.current = version
+
+
+def score_versions(
+    *,
+    calibration: Calibration,
+    versions: list[PromptVersion],
+    by: User | None,
+    most_cost: float | None = None,
+    dev_only: bool = False,
+    then: dict[str, Any] | None = None,
+) -> Job:
+    """A job for what is not scored yet; the one that is at it already, where there is one. Raises ValidationError."""
+    selection = selections.of_calibration(calibration, dev_only=dev_only)
+    wanted = {str(version.uid) for version in versions}
+    for job in Job.objects.filter(kind__in=KINDS, state__in=ACTIVE, parent=None):
+        same = job.config["selection"] == selection and job.config["judge"]["slug"] == calibration.judge.slug
+        if not then and same and wanted <= set(job.config["versions"]) and job.config["most_cost"] == most_cost:
+            return job
+    return start_scoring(versions=versions, judge=calibration.judge, selection=selection, by=by, most_cost=most_cost)
+
+
+def look(*, calibration: Calibration, version: PromptVersion, by: User) -> Look:
+    """Note that the held-out figures of this version are seen. Raises ValidationError where there is nothing to see."""
+    people = people_of(calibration)
+    scores = people.scores_of(version, calibration.judge).value
+    if not np.isfinite(scores[people.held_out]).any():
+        raise ValidationError(_("No triple of the held-out part is scored by this version yet."))
+    seen = Look.objects.create(calibration=calibration, version=version, by=by)
+    _changed(calibration)
+    return seen
+
+
+def _changed(calibration: Calibration) -> None:
+    """Tell the pages that show it."""
+    transaction.on_commit(lambda: publish(calibration.channel, "changed", {}))
+
+
+# The level -----------------------------------------------------------------------------------------------------------
+
+
+def fit_level(*, calibration: Calibration, version: PromptVersion) -> LevelMap:
+    """Fit people's level on the dev part and keep it with the version. Raises ValidationError for too few scores."""
+    people = people_of(calibration)
+    scorer = people.scores_of(version, calibration.judge).value
+    rows = ~people.held_out & np.isfinite(scorer)
+    found = levelmap.fit(people.human[rows], scorer[rows])
+    if found.identity:
+        message = _("The judge gave fewer than %(n)d different scores on the dev part: there is no level to fit.")
+        raise ValidationError(message % {"n": levelmap.NEEDED})
+    values = {"knots": found.to_json(), "triples": int(np.count_nonzero(rows))}
+    kept = LevelMap.objects.update_or_create(calibration=calibration, version=version, defaults=values)[0]
+    _changed(calibration)
+    return kept
+
+
+def forget_level(*, calibration: Calibration, version: PromptVersion) -> None:
+    LevelMap.objects.filter(calibration=calibration, version=version).delete()
+    _changed(calibration)
+
+
+# The active scorer ---------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def activate(
+    *, calibration: Calibration, version: PromptVersion, by: User, note: str = "", with_level: bool = False
+) -> Activation:
+    """Make the version its task's active scorer, with its held-out figures on record. Raises ValidationError."""
+    task = calibration.prompt.task
+    if task is None:
+        raise ValidationError(_("This prompt is for every task; a task's scorer needs a prompt of its own."))
+    if version.is_trial:
+        raise ValidationError(_("A program made this version to try a question. Accept the question first."))
+    if not calibration.looks.filter(version=version).exists():
+        raise ValidationError(_("Look at the held-out figures first: they go on record with the version."))
+    knots = LevelMap.objects.filter(calibration=calibration, version=version).values_list("knots", flat=True).first()
+    if with_level and knots is None:
+        raise ValidationError(_("No level was fitted for this version. Fit it, or activate it without."))
+    now = Activation.objects.select_for_update().filter(
+        task=task, dimension=calibration.prompt.dimension, ended_at=None
+    )
+    now.update(ended_at=timezone.now())
+    return Activation.objects.create(
+        task=task,
+        dimension=calibration.prompt.dimension,
+        version=version,
+        judge=calibration.judge,
+        calibration=calibration,
+        figures=on_record(calibration, version),
+        knots=knots if with_level else None,
+        note=note,
+        by=by,
+    )
+
+
+def on_record(calibration: Calibration, version: PromptVersion) -> dict[str, Any]:
+    """The held-out figures as they are now, beside those of the dev part and the ceiling."""
+    people = people_of(calibration)
+    scorer = people.scores_of(version, calibration.judge).value
+    missing = int(np.count_nonzero(people.held_out & ~np.isfinite(scorer)))
+    return {
+        "held": part(people, scorer, people.held_out, calibration),
+        "dev": part(people, scorer, ~people.held_out, calibration),
+        "ceiling": _ceiling(people),
+        "unscored": missing,
+        "looks": calibration.looks.count(),
+        "study": str(calibration.study.uid),
+    }
+
+
+def _ceiling(people: People) -> float | None:
+    value = people.ceiling.ceiling
+    return round(value, 6) if np.isfinite(value) else None
+
+
+# Unclear guidelines --------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def mark_unclear(
+    *, calibration: Calibration, candidate: Candidate, version: PromptVersion, note: str, by: User
+) -> UnclearPoint:
+    """Note that people and judge differ here because the guideline leaves it open. Raises ValidationError."""
+    if not note.strip():
+        raise ValidationError(_("Write what the guideline leaves open."))
+    values = {"study": calibration.study, "version": version, "note": note.strip(), "by": by, "settled_at": None}
+    return UnclearPoint.objects.update_or_create(calibration=calibration, candidate=candidate, defaults=values)[0]
+
+
+@transaction.atomic
+def settle_unclear(*, point: UnclearPoint, words: str) -> None:
+    """Put the point aside; ``words``, if there are any, go to the study's guidelines as a paragraph of their own."""
+    if words.strip():
+        study = Study.objects.select_for_update().get(pk=point.study_id)
+        study.guidelines = f"{study.guidelines.rstrip()}\n\n{words.strip()}\n".lstrip()
+        study.full_clean()
+        study.save(update_fields=["guidelines"])
+    point.settled_at = timezone.now()
+    point.save(update_fields=["settled_at"])

@@ -1,0 +1,321 @@
+"""The calibration page: a prompt on the left, its agreement with people on the right, live."""
+
+from __future__ import annotations
+
+from functools import partial
+from uuid import UUID
+
+from asgiref.sync import sync_to_async
+from django.contrib import messages
+from django.contrib.auth.models import AnonymousUser
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from annotation.models import Candidate
+from scoring.asking.jobs import channel_of
+from scoring.calibration import comparing, disagreements, queries, services, trials
+from scoring.calibration.figures import page_figures
+from scoring.calibration.forms import ActivateForm, CalibrationForm, LimitForm, UnclearForm
+from scoring.calibration.refining import RefineForm, accept, reject, start_refining
+from scoring.models import Calibration, PromptVersion, Suggestion
+from scoring.prompts.forms import VersionForm
+from scoring.prompts.services import create_version, draft_of
+from webapp.accounts.access import engineers, user_of
+from webapp.accounts.models import User
+from webapp.core.paging import page_of
+from webapp.live import boards
+
+
+def _found(uid: UUID) -> Calibration:
+    rows = Calibration.objects.select_related("prompt__task", "study__dataset", "judge", "current", "created_by")
+    return get_object_or_404(rows, uid=uid)
+
+
+def _version(calibration: Calibration, number: str | int | None) -> PromptVersion:
+    """The version of that number; the one in use where there is no number. Raises Http404."""
+    if number in (None, "") and calibration.current:
+        number = calibration.current.number
+    found = queries.version_of(calibration, int(number)) if str(number).isdecimal() else None  # type: ignore[arg-type]
+    if found is None:
+        raise Http404
+    return found
+
+
+def _at(calibration: Calibration, version: PromptVersion) -> HttpResponse:
+    return redirect(f"{calibration.get_absolute_url()}?v={version.number}")
+
+
+def _say(request: HttpRequest, error: ValidationError) -> None:
+    for message in error.messages:
+        messages.error(request, message)
+
+
+@engineers
+def calibrations(request: HttpRequest) -> HttpResponse:
+    page = page_of(request, queries.calibrations())
+    return render(request, "calibration/calibrations.html", {"page": page, "scorers": queries.active_scorers()})
+
+
+@engineers
+def new_calibration(request: HttpRequest) -> HttpResponse:
+    start = {name: request.GET[name] for name in ("prompt", "people", "judge") if name in request.GET}
+    form = CalibrationForm(request.POST or None, people=queries.people_choices(), initial=start)
+    if request.method == "POST" and form.is_valid():
+        try:
+            return redirect(services.create_calibration(**form.values(), by=user_of(request)))
+        except ValidationError as error:
+            form.add_error(None, error)
+    return render(request, "calibration/new.html", {"form": form})
+
+
+@engineers
+def calibration(request: HttpRequest, uid: UUID) -> HttpResponse:
+    found = _found(uid)
+    version = _version(found, request.GET.get("v"))
+    return _page(request, found, version, VersionForm(start=draft_of(version)))
+
+
+def _page(
+    request: HttpRequest, found: Calibration, version: PromptVersion, form: VersionForm, status: int = 200
+) -> HttpResponse:
+    context = {
+        **queries.page(found, version),
+        "form": form,
+        "limit": LimitForm(),
+        "activate": ActivateForm(),
+        "refine": RefineForm(calibration=found),
+        "figures": page_figures(found, version),
+    }
+    return render(request, "calibration/calibration.html", context, status=status)
+
+
+@engineers
+@require_POST
+def score(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """Score what is not scored yet by this version."""
+    found = _found(uid)
+    version, form = _version(found, number), LimitForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ValidationError([_("Spend at most: enter a number, or nothing.")])
+        _start(found, version, user_of(request), form)
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+def _start(found: Calibration, version: PromptVersion, by: User, form: LimitForm) -> None:
+    services.use_version(calibration=found, version=version)
+    services.score_versions(calibration=found, versions=[version], by=by, most_cost=form.cleaned_data.get("most_cost"))
+
+
+@engineers
+@require_POST
+def new_version(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """A version from what was typed, scored at once."""
+    found = _found(uid)
+    parent, limit = _version(found, number), LimitForm(request.POST)
+    form = VersionForm(request.POST, start=draft_of(parent))
+    if not (form.is_valid() and limit.is_valid()):
+        return _page(request, found, parent, form, 400)
+    try:
+        made = create_version(parent=parent, **form.content(), by=user_of(request))
+    except ValidationError as error:
+        form.add_error(None, error)
+        return _page(request, found, parent, form, 400)
+    try:
+        _start(found, _version(found, made.number), user_of(request), limit)
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, made)
+
+
+@engineers
+@require_POST
+def look(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """Show the held-out figures of this version, and count it."""
+    found = _found(uid)
+    version = _version(found, number)
+    try:
+        services.look(calibration=found, version=version, by=user_of(request))
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+@engineers
+@require_POST
+def level(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """Fit the level on the dev part, or forget it."""
+    found = _found(uid)
+    version = _version(found, number)
+    try:
+        if "forget" in request.POST:
+            services.forget_level(calibration=found, version=version)
+        else:
+            services.fit_level(calibration=found, version=version)
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+@engineers
+@require_POST
+def activate(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    found = _found(uid)
+    version, form = _version(found, number), ActivateForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ValidationError([_("The reason is too long.")])
+        services.activate(calibration=found, version=version, by=user_of(request), **form.cleaned_data)
+        messages.success(request, _("%(version)s is now the active scorer.") % {"version": version})
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+@engineers
+def rows(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """The largest disagreements of the dev part from ?start=, or the candidates ?ids= of a choice in the scatter."""
+    found = _found(uid)
+    version = _version(found, number)
+    if "ids" in request.GET:
+        keys = [int(part) for part in request.GET["ids"].split(",")[:500] if part.isdecimal()]
+        context = {"rows": disagreements.of_candidates(found, version, keys), "chosen": len(keys)}
+    else:
+        start = int(request.GET["start"]) if request.GET.get("start", "").isdecimal() else 0
+        shown, count = disagreements.largest(found, version, start=start)
+        after = start + len(shown)
+        context = {"rows": shown, "next": after if after < count else None}
+    return render(request, "calibration/rows.html", {**context, "calibration": found, "version": version})
+
+
+@engineers
+@require_POST
+def unclear(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """Mark a disagreement as "guideline unclear"."""
+    found = _found(uid)
+    version, form = _version(found, number), UnclearForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ValidationError([_("Write what the guideline leaves open.")])
+        candidate = get_object_or_404(Candidate, pk=form.cleaned_data["candidate"])
+        note = form.cleaned_data["note"]
+        services.mark_unclear(calibration=found, candidate=candidate, version=version, note=note, by=user_of(request))
+        messages.success(request, _("Noted. It stands on the study's page, for its guidelines."))
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+@engineers
+def versions(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """The table of versions with their figures: a part of the page, fetched when something was scored."""
+    found = _found(uid)
+    context = {"calibration": found, "rows": queries.version_rows(found), "current": request.GET.get("v", "")}
+    return render(request, "calibration/versions.html", context)
+
+
+@engineers
+def compare(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Two versions on the same triples."""
+    found = _found(uid)
+    first, second = (_version(found, request.GET.get(name, "-")) for name in ("first", "second"))
+    context = {
+        "calibration": found,
+        "first": first,
+        "second": second,
+        "parts": comparing.compare_versions(found, first, second),
+        "notices": queries.notices(found),
+    }
+    return render(request, "calibration/compare.html", context)
+
+
+@engineers
+def ablation(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """GET shows what each question adds; POST scores the version without each of them in turn."""
+    found = _found(uid)
+    version = _version(found, number)
+    if request.method == "POST":
+        try:
+            trials.start_ablation(calibration=found, version=version, by=user_of(request))
+        except ValidationError as error:
+            _say(request, error)
+        return redirect(reverse("ablation", args=[found.uid, version.number]))
+    context = {
+        "calibration": found,
+        "version": version,
+        "rows": comparing.ablation(found, version, trials.ablations_of(version)),
+        "notices": queries.notices(found),
+    }
+    return render(request, "calibration/ablation.html", context)
+
+
+@engineers
+@require_POST
+def refine(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
+    """Let a program propose a question, once or in a loop."""
+    found = _found(uid)
+    version, form = _version(found, number), RefineForm(request.POST, calibration=found)
+    try:
+        if not form.is_valid():
+            raise ValidationError([error for errors in form.errors.values() for error in errors])
+        data = form.cleaned_data
+        job = start_refining(
+            calibration=found,
+            version=version,
+            proposer=data["proposer"],
+            rounds=(data["rounds"] or 1) if "loop" in request.POST else 1,
+            by=user_of(request),
+            budget=data["budget"],
+        )
+    except ValidationError as error:
+        _say(request, error)
+        return _at(found, version)
+    return redirect(job) if "loop" in request.POST else _at(found, version)
+
+
+@engineers
+@require_POST
+def decide(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Accept or reject a proposed question. An accepted one is a version, scored at once on both parts."""
+    rows = Suggestion.objects.select_related("calibration__prompt", "calibration__judge", "trial", "parent__prompt")
+    suggestion = get_object_or_404(rows, uid=uid)
+    found, version = _found(suggestion.calibration.uid), suggestion.parent
+    try:
+        if request.POST.get("decision") == "accept":
+            version = accept(suggestion=suggestion, by=user_of(request))
+            services.score_versions(calibration=found, versions=[version], by=user_of(request))
+        else:
+            reject(suggestion=suggestion, by=user_of(request))
+    except ValidationError as error:
+        _say(request, error)
+    return _at(found, version)
+
+
+async def live(request: HttpRequest, uid: UUID, number: int) -> HttpResponseBase:
+    """The figures of one version, again whenever a score or a judgement came in."""
+    page = await sync_to_async(_watched)(await request.auser(), uid, number)
+    if page is None:
+        return HttpResponse(status=404)
+    found, version = page
+    key = f"calibration {found.uid} {version.pk}"
+    return boards.show(key, [channel_of(version), found.study.channel, found.channel], partial(_now, uid, number))
+
+
+def _watched(user: User | AnonymousUser, uid: UUID, number: int) -> tuple[Calibration, PromptVersion] | None:
+    if not (isinstance(user, User) and user.is_engineer):
+        return None
+    found = Calibration.objects.filter(uid=uid).select_related("study").first()
+    version = queries.version_of(found, number) if found else None
+    return (found, version) if found and version else None
+
+
+def _now(uid: UUID, number: int) -> dict[str, object]:
+    """Read anew: the calibration's level map or looks may have changed meanwhile."""
+    found = _found(uid)
+    return page_figures(found, _version(found, number))

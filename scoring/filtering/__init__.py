@@ -1,0 +1,1 @@
+"""Hard cases: what the editor does perfectly already is taken out of a scored data set."""
