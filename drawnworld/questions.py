@@ -27,6 +27,8 @@ _OTHERS = (
             "Is picture B full of grain or speckles?",
             "Can any noise or grain be seen in the edited picture?",
             "Has the editor added noise?",
+            "Does picture B have any noise?",
+            "Is any grain visible?",
             "Is the result noisy?",
         ),
         ("Is there any grain in picture B?", "Does the edited picture look noisy?"),

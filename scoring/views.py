@@ -17,8 +17,11 @@ from annotation.models import Study
 from annotation.simulation.forms import SimulationForm
 from annotation.simulation.truth import is_drawn
 from scoring import results, services
+from scoring.calibration.forms import SettleForm
+from scoring.calibration.services import settle_unclear as settle
 from scoring.exports import file_of, start_export
 from scoring.forms import ExportForm
+from scoring.models import UnclearPoint
 from webapp.accounts.access import engineers, may_change, user_of
 from webapp.accounts.models import User
 from webapp.core.paging import page_of
@@ -41,6 +44,9 @@ def study(request: HttpRequest, uid: UUID) -> HttpResponse:
         **_figures(found),
         "may_change": may,
         "simulation": SimulationForm() if may and is_drawn(found.dataset) else None,
+        "unclear": found.unclear_points.filter(settled_at=None).select_related(
+            "candidate__image", "candidate__case__source", "by", "calibration"
+        ),
         "form": ExportForm(initial={"table": "pairs" if found.protocol.kind != "rating" else "mos"}),
     }
     return render(request, "studies/study.html", context)
@@ -82,6 +88,20 @@ def export(request: HttpRequest, uid: UUID) -> HttpResponse:
     return redirect(
         start_export(study=found, table=data["table"], format=data["format"], options=form.options(), by=by)
     )
+
+
+@engineers
+@require_POST
+def settle_unclear(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Add words to the study's guidelines for a point that they left open, or put it aside."""
+    point = get_object_or_404(UnclearPoint.objects.select_related("study"), uid=uid)
+    found, form = study_of(request, point.study.uid, change=True), SettleForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("That is too long for one point: 5,000 characters at most."))
+        return redirect(found)
+    settle(point=point, words=form.cleaned_data["words"])
+    messages.success(request, _("The guidelines have it.") if form.cleaned_data["words"] else _("Put aside."))
+    return redirect(found)
 
 
 @engineers

@@ -170,7 +170,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "max_retries": 1,
     "interval_start": 0,
 }
-CELERY_BEAT_SCHEDULE = {"reap": {"task": "webapp.jobs.tasks.reap", "schedule": 10.0}}
+CELERY_BEAT_SCHEDULE = {
+    "reap": {"task": "webapp.jobs.tasks.reap", "schedule": 10.0},
+    "drift": {"task": "scoring.tasks.check_drift", "schedule": 3600.0},  # finds something to do once a month
+}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 GPU_PYTHON = os.environ.get("GPU_PYTHON", "")  # the interpreter of the GPU environment; empty: this one
 JOB_STALE_SECONDS = 20  # a running job without a heartbeat for so long has lost its worker

@@ -87,6 +87,8 @@ class ScoreForm(forms.Form):
                 initial=str(one.usual.uid) if one.usual else "",
                 help_text=one.reason,
             )
+        if data is None and self.initial["judge"]:
+            self.is_bound, self.data = True, self._usual()  # the page opens with the estimate of the usual values
 
     def _field(self, name: str) -> forms.MultipleChoiceField:
         found = self.fields[name]
@@ -117,7 +119,6 @@ class ScoreForm(forms.Form):
     def narrowing(self) -> list[forms.BoundField]:
         return [self["splits"], self["editors"], self["most_cost"]]
 
-    def usual(self) -> dict[str, Any]:
-        """The values that the form opens with, as if they had been sent."""
+    def _usual(self) -> dict[str, Any]:
         values = {name: field.initial for name, field in self.fields.items() if field.initial}
         return values | {name: value for name, value in self.initial.items() if value}

@@ -97,7 +97,8 @@ def page_of_judge(judge: Judge) -> dict[str, Any]:
     }
 
 
-MEANS: dict[str, Any] = {"seconds": Avg("seconds"), "cost": Sum("cost"), "priced": Count("cost")}
+# In this order: after "cost" the name stands for the sum.
+MEANS: dict[str, Any] = {"priced": Count("cost"), "seconds": Avg("seconds"), "cost": Sum("cost")}
 
 
 def _by_version(judge: Judge) -> list[ByVersion]:

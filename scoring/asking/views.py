@@ -82,9 +82,7 @@ def score_dataset(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = dataset_of(request, uid)
     cells = queries.cells_of(found)
     form = ScoreForm(request.POST or request.GET or None, dataset=found, cells=cells)
-    if not form.is_bound:
-        form = ScoreForm(form.usual(), dataset=found, cells=cells) if form.usual().get("judge") else form
-    wish = _wish(found, form) if form.is_bound and form.is_valid() else None
+    wish = _wish(found, form) if form.is_valid() else None
     estimate = queries.estimate(wish, cells, [one.task for one in form.choices]) if wish else None
     if request.method == "POST" and wish and estimate:
         try:

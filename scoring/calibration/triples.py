@@ -19,6 +19,7 @@ from scoring.stats.grouped import Codes, Counts, Flags, Floats
 from scoring.stats.mos import MosSettings, mean_opinion_scores
 from scoring.stats.table import Ratings
 
+DIGITS = 9  # means of equal scores are equal, in whatever order they were added: ranks must see the tie
 SETTINGS = {
     Method.MEAN: MosSettings(method="mean", outliers="none"),
     Method.CORRECTED: MosSettings(method="corrected"),
@@ -77,7 +78,7 @@ def people_of(calibration: Calibration) -> People:
     held = [is_held_out(calibration.seed, sources[int(pk)][1], calibration.held_out) for pk in pks[order]]
     return People(
         candidates=pks[order],
-        human=_on_scale(made.scored.mos[order], calibration),
+        human=np.round(_on_scale(made.scored.mos[order], calibration), DIGITS),
         ratings=made.scored.n[order],
         held_out=np.array(held, dtype=bool),
         cluster=np.array([sources[int(pk)][0] for pk in pks[order]], dtype=np.int64),
@@ -86,7 +87,7 @@ def people_of(calibration: Calibration) -> People:
 
 
 def _table(rows: Iterable[tuple[int, int, float | None]]) -> Ratings:
-    return Ratings.from_rows((str(annotator), str(candidate), "", score) for annotator, candidate, score in rows)
+    return Ratings.from_rows((str(annotator), str(candidate), "score", score) for annotator, candidate, score in rows)
 
 
 def _kept(table: Ratings, candidates: set[int]) -> Ratings:

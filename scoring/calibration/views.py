@@ -15,13 +15,13 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from annotation.models import Candidate
+from annotation.models import Candidate, Task
 from scoring.asking.jobs import channel_of
-from scoring.calibration import comparing, disagreements, queries, services, trials
+from scoring.calibration import comparing, disagreements, drift, queries, services, trials
 from scoring.calibration.figures import page_figures
 from scoring.calibration.forms import ActivateForm, CalibrationForm, LimitForm, UnclearForm
 from scoring.calibration.refining import RefineForm, accept, reject, start_refining
-from scoring.models import Calibration, PromptVersion, Suggestion
+from scoring.models import Activation, Anchor, Calibration, PromptVersion, Suggestion
 from scoring.prompts.forms import VersionForm
 from scoring.prompts.services import create_version, draft_of
 from webapp.accounts.access import engineers, user_of
@@ -171,7 +171,9 @@ def activate(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
     try:
         if not form.is_valid():
             raise ValidationError([_("The reason is too long.")])
-        services.activate(calibration=found, version=version, by=user_of(request), **form.cleaned_data)
+        made = services.activate(calibration=found, version=version, by=user_of(request), **form.cleaned_data)
+        if Anchor.objects.filter(task=made.task).exists():
+            drift.start_check(task=made.task, version=version, judge=made.judge, by=user_of(request))
         messages.success(request, _("%(version)s is now the active scorer.") % {"version": version})
     except ValidationError as error:
         _say(request, error)
@@ -295,6 +297,41 @@ def decide(request: HttpRequest, uid: UUID) -> HttpResponse:
     except ValidationError as error:
         _say(request, error)
     return _at(found, version)
+
+
+@engineers
+@require_POST
+def anchors(request: HttpRequest, uid: UUID) -> HttpResponse:
+    """Choose the anchors of the calibration's task."""
+    found = _found(uid)
+    try:
+        count = drift.choose_anchors(calibration=found)
+        messages.success(request, _("%(count)d anchors are chosen.") % {"count": count})
+    except ValidationError as error:
+        _say(request, error)
+        return redirect(found)
+    return redirect(reverse("drift", args=[found.prompt.task_id]))
+
+
+@engineers
+def drift_of(request: HttpRequest, slug: str) -> HttpResponse:
+    """GET shows the checks of a task; POST begins this month's for the active scorer."""
+    task = get_object_or_404(Task, slug=slug)
+    context = drift.page(task)
+    if request.method == "POST":
+        try:
+            _check(task, context["active"], user_of(request))
+        except ValidationError as error:
+            _say(request, error)
+        return redirect(reverse("drift", args=[task.slug]))
+    return render(request, "calibration/drift.html", context)
+
+
+def _check(task: Task, active: object, by: User) -> None:
+    if not isinstance(active, Activation):
+        raise ValidationError(_("This task has no active scorer."))
+    if drift.start_check(task=task, version=active.version, judge=active.judge, by=by) is None:
+        raise ValidationError(_("This version was checked this month already."))
 
 
 async def live(request: HttpRequest, uid: UUID, number: int) -> HttpResponseBase:

@@ -57,6 +57,8 @@ class FilterForm(forms.Form):
                 help_text=_scale(usual),
                 widget=forms.NumberInput(attrs={"step": "any"}),
             )
+        if data is None and self.tasks:
+            self.is_bound, self.data = True, self.usual()  # the page opens with what the usual rule does
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
@@ -98,7 +100,7 @@ class FilterForm(forms.Form):
         return [self["by"], self["unscored"]]
 
     def usual(self) -> dict[str, Any]:
-        """The values that the form opens with, as if they had been sent."""
+        """The values that the form opens with."""
         return {name: field.initial for name, field in self.fields.items()}
 
 

@@ -86,8 +86,8 @@ class Preview:
 
 
 def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: FilterForm) -> Preview | None:
-    """What the form's rule would do; None where the form has faults."""
-    if not form.is_bound or not form.is_valid():
+    """What the form's rule would do; None where the form has faults, or nothing is scored."""
+    if not form.tasks or not form.is_valid():
         return None
     rule, scorers = form.rule(), form.scorers()
     cases = queries.judged_cases(dataset, rule, scorers)

@@ -95,7 +95,9 @@ def cut_of(threshold: float, knots: Knots | None) -> float | None:
     if found.human[0] >= threshold:
         return -math.inf  # below its first knot a map stays at that level
     for (low, level), (high, next_level) in pairwise(zip(found.scorer, found.human, strict=True)):
-        if next_level >= threshold:
+        if next_level == threshold:
+            return high  # to the digit: that score itself is at the threshold
+        if next_level > threshold:
             return low + (threshold - level) / (next_level - level) * (high - low)
     return None
 

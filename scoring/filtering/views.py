@@ -22,9 +22,7 @@ def hard_cases(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = dataset_of(request, uid)
     tasks = queries.scorers_of(found)
     form = FilterForm(request.POST or request.GET or None, tasks=tasks)
-    if not form.is_bound and form.tasks:
-        form = FilterForm(form.usual(), tasks=tasks)
-    if request.method == "POST" and form.is_bound and form.is_valid():
+    if request.method == "POST" and form.tasks and form.is_valid():
         name = form.cleaned_data["name"]
         try:
             job = services.start_filtering(dataset=found, name=name, rule=form.rule(), by=user_of(request))

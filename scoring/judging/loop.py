@@ -1,8 +1,8 @@
 """Jobs of the kind "score": a judge's answers to a list of requests, kept as they come.
 
-Reads ``inputs/requests.jsonl``, a contract.Request a line; writes an "answer" event for each: its key and the fields of
-contract.Reply. An answer counts once its event is written, so a job that was stopped or killed goes on with what is
-missing. What failed is tried again by the next attempt, after what was never tried.
+Reads ``inputs/requests.jsonl``, a contract.Request a line; writes an "answer" event for each: its key, its ref and the
+fields of contract.Reply. An answer counts once its event is written, so a job that was stopped or killed goes on with
+what is missing. What failed is tried again by the next attempt, after what was never tried.
 
 The job's config: {"judge": …, "most_cost": what all attempts together may cost, or None}. Before each request it is
 looked whether the limit is reached; what is under way by then still comes, so the bill may be a little higher.
@@ -220,11 +220,11 @@ class _Scoring:
     # Keeping --------------------------------------------------------------------------------------------------------
 
     def _keep(self, request: Request, reply: Reply) -> None:
-        row = reply.to_json()
+        row = {"key": request.key, "ref": list(request.ref), **reply.to_json()}
         with self.lock:
             if self.closed:  # too late: the job has ended without it
                 return
-            self.run.emit("answer", key=request.key, **row)
+            self.run.emit("answer", **row)
             self.tally.add(row)
             if reply.status == Status.FAILED:
                 self._failed(reply)
@@ -314,7 +314,7 @@ def _parse(number: int, line: str) -> Request:
     try:
         request = Request.from_json(json.loads(line))
         texts = (request.key, request.text, request.source, request.edited, *request.questions)
-        numbers = (request.low, request.high, request.turn)
+        numbers = (request.low, request.high, request.turn, *request.ref)
         if not all(isinstance(text, str) for text in texts) or not all(type(value) is int for value in numbers):
             raise TypeError("a field has the wrong type")
         if not (request.key and request.low < request.high):

@@ -13,7 +13,7 @@ from annotation.importing.problems import ImportProblem
 PREPROCESSING = "view-1024-jpeg90/1"  # name and version of what ``encoded`` does; part of the cache key
 SIDE, QUALITY = 1024, 90  # pixels of the longer side at most, and JPEG's quality
 SMALL = 256  # up to here a picture is sent exactly
-KEPT_BYTES = 16 * 1024 * 1024
+KEPT = 128  # pictures, of which the largest have some 500 KB
 
 
 class PictureError(Exception):
@@ -43,8 +43,8 @@ def encoded(path: Path) -> tuple[bytes, str]:
 class Pictures:
     """``encoded``, with the latest pictures kept: a source is sent with each of its edits. Safe from threads."""
 
-    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
-        self.most_bytes, self._bytes = most_bytes, 0
+    def __init__(self, most: int = KEPT) -> None:
+        self.most = most
         self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
         self._lock = Lock()
 
@@ -56,9 +56,7 @@ class Pictures:
                 return self._kept[file]
         picture = encoded(Path(file))
         with self._lock:
-            if file not in self._kept:
-                self._kept[file] = picture
-                self._bytes += len(picture[0])
-            while self._bytes > self.most_bytes:
-                self._bytes -= len(self._kept.popitem(last=False)[1][0])
+            self._kept[file] = picture
+            while len(self._kept) > self.most:
+                self._kept.popitem(last=False)
         return picture

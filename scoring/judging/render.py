@@ -48,7 +48,8 @@ class PromptText:
 
 def render(prompt: PromptText, case: CaseFacts) -> str:
     """The text for one case. Raises PromptError for a placeholder that there is not."""
-    values = {"task": case.task, "instruction": case.instruction, "requirement": case.requirement}
+    facts = {"task": case.task, "instruction": case.instruction, "requirement": case.requirement}
+    values = {name: _one_line(text) for name, text in facts.items()}  # a text must not look like a part of the prompt
     filled = [fill(text, values) for text in (prompt.preamble, *prompt.questions, prompt.rubric)]
     preamble, questions, rubric = filled[0], filled[1:-1], filled[-1]
     lines = [f"Task: {case.task}", f"Instruction: {case.instruction}"]

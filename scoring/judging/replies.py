@@ -24,7 +24,7 @@ MOST_MENDED, MOST_OPENED = 20_000, 200  # of text, and of brackets in it: mendin
 MOST_WORDS, MOST_REASONING = 200, 8000  # characters that are kept of an answer to a question, and of the reasoning
 CANNOT = "cannot judge"
 
-THINKING = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
+THINKING, THOUGHT = "<think>", "</think>"  # what stands between is no answer; some services leave out the first
 OBJECT = re.compile(r'\{\s*"')
 LOOSE_OBJECT = re.compile(r"\{\s*[\"'“\w]")
 PLAIN_NUMBER = re.compile(r"[+-]?\d{1,6}(\.\d{1,12})?")
@@ -81,7 +81,9 @@ def read_reply(text: str, request: Request) -> Reading:
     """What the judge says. Raises Unreadable where it gives no number on the scale, and does not say that it cannot."""
     if len(text) > MOST_TEXT:
         raise Unreadable(f"the answer has {len(text):,} characters, more than {MOST_TEXT:,}")
-    text = THINKING.sub("", text, count=1)
+    _, thought, text = text.rpartition(THOUGHT)
+    if not thought and text.lstrip().startswith(THINKING):
+        raise Unreadable("the answer is thinking without an end")
     value = _whole(text)
     if value is None:
         return _read(_mended(text), request, Status.REPAIRED)

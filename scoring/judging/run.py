@@ -20,7 +20,7 @@ from webapp.endpoints.errors import EndpointError
 from webapp.endpoints.http import CHAT, endpoint_named
 from webapp.jobs.folder import JobError, JobRun, run_job
 
-KIND = "score"
+KINDS = ("score-service", "score")
 JUDGES = ("endpoint", "replay")
 
 
@@ -51,8 +51,8 @@ def _endpoint(run: JobRun, judge: Mapping[str, Any]) -> EndpointJudge:
 
 
 def work(run: JobRun) -> dict[str, Any]:
-    if run.kind != KIND:
-        raise JobError(f"This program knows no job of the kind {run.kind!r}, only: {KIND}.")
+    if run.kind not in KINDS:
+        raise JobError(f"This program knows no job of the kind {run.kind!r}, only: {', '.join(KINDS)}.")
     return score(run, lambda judge: load(run, judge))
 
 

@@ -1,8 +1,9 @@
-/* The editor of a prompt's questions: every [data-questions] on the page. Rows are moved in the document and their order
-   is what the form sends. A page that puts one in later calls begin() with it. Forms with data-guard warn before what
-   was typed is lost. */
+/* The editor of a prompt's questions: every [data-questions] on the page. Rows are moved in the document, and their
+   order is what the form sends. A page that puts one in later calls begin() with it. Forms with data-guard warn before
+   what was typed is lost. */
 
-const said = (text, values) => Object.entries(values).reduce((all, [key, value]) => all.replace(`{${key}}`, value), text);
+const filled = (text, values) =>
+  Object.entries(values).reduce((all, [key, value]) => all.replace(`{${key}}`, value), text);
 
 class Questions {
   #taken = null; // {row, next}: what "Put it back" brings back
@@ -89,7 +90,8 @@ class Questions {
   }
 
   #say(what, row) {
-    this.status.textContent = said(this.root.dataset[what], { place: this.rows.indexOf(row) + 1, count: this.rows.length });
+    const place = this.rows.indexOf(row) + 1;
+    this.status.textContent = filled(this.root.dataset[what], { place, count: this.rows.length });
   }
 
   #number() {

@@ -2,7 +2,6 @@
 
 import json
 import math
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +14,22 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from scoring.judging.contract import JudgeError, Reply, Request, Status
-from tests.gpu.tiny_judges import ANSWER, EACH, INTERNVL_WORDS, KINDS, folder_of, picture, request, taught
-from training.gpu.judges import check_settings, load_judge
+from tests.gpu.tiny_judges import (
+    ANSWER,
+    EACH,
+    INTERNVL_WORDS,
+    KINDS,
+    copied,
+    folder_of,
+    judge,
+    picture,
+    request,
+    taught,
+)
 from training.gpu.judges.transformers import START, TransformersJudge
-from training.gpu.vlm.model import Model, Prompt, Sampler, digit_tokens, start_tokens
+from training.gpu.vlm.model import Model, Prompt, Sampler
 
 QUESTIONS = ("there",)
-
-
-def judge(folder: Path, **settings: Any) -> TransformersJudge:
-    loaded = load_judge("transformers", {"model": str(folder), "dtype": "float32", "max_tokens": 40, **settings})
-    assert isinstance(loaded, TransformersJudge)
-    return loaded
 
 
 def prompts(asker: TransformersJudge, requests: Sequence[Request]) -> list[Prompt]:
@@ -47,7 +50,7 @@ def of_raw_model(kind: str, folder: Path, asked: Request, start: str) -> Any:
     if kind == "internvl":
         images: Any = dict(GotOcr2ImageProcessorPil.from_pretrained(folder)(pictures, return_tensors="pt"))
         counts = [4 * int(tiles) for tiles in images.pop("num_patches")]
-        places = [f"<img>{'<IMG_CONTEXT>' * count}</img>\n" for count in counts]
+        places = [f"<img>{'<IMG_CONTEXT>' * count}</img>" for count in counts]
     else:
         images = dict(Qwen2VLImageProcessorPil.from_pretrained(folder)(pictures, return_tensors="pt"))
         counts = [int(grid.prod()) // 4 for grid in images["image_grid_thw"]]
@@ -151,6 +154,30 @@ def test_the_order_of_the_pictures_matters(tmp_path: Path) -> None:
         asker._model.write(prompts(asker, [each]), 1, start=START)[0].digits[0] for each in (asked, exchanged)
     )
     assert max(abs(math.exp(a[1]) - math.exp(b[1])) for a, b in zip(one, other, strict=True)) > 1e-4
+
+
+def test_a_job_by_this_judge(tmp_path: Path) -> None:
+    """The program of the GPU queue, from a job folder to its events."""
+    from training.gpu.run import work
+    from webapp.jobs.folder import JobRun, read_events, write_json
+
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
+    asked = [request(inputs, number, questions=QUESTIONS) for number in range(3)]
+    rows = [
+        replace(one, source=f"inputs/{Path(one.source).name}", edited=f"inputs/{Path(one.edited).name}").to_json()
+        for one in asked
+    ]
+    (inputs / "requests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    settings = {"model": str(taught()), "dtype": "float32", "batch": 2, "max_tokens": 40}
+    config = {"judge": {"kind": "transformers", "settings": settings}, "most_cost": None}
+    write_json(tmp_path / "job.json", {"kind": "score", "config": config, "attempt": 1})
+    summary = work(JobRun(tmp_path))
+    assert (summary["requests"], summary["parsed"], summary["failed"], summary["cost"]) == (3, 3, 0, 0.0)
+    events = [event for event in read_events(tmp_path / "events.jsonl")[0] if event["event"] == "answer"]
+    assert {event["key"] for event in events} == {one.key for one in asked}
+    direct = judge(taught(), batch=1).judge(asked)
+    assert [event["score"] for event in events] == pytest.approx([reply.score for reply in direct], abs=1e-3)
 
 
 # Batches -------------------------------------------------------------------------------------------------------------
@@ -307,7 +334,8 @@ def test_a_picture_that_cannot_be_read_costs_no_other(tmp_path: Path) -> None:
 def test_a_picture_that_the_processor_refuses_costs_no_other(tmp_path: Path) -> None:
     """Qwen's takes no picture more than 200 times as long as wide."""
     asked = [request(tmp_path, number, questions=QUESTIONS) for number in range(3)]
-    thin = replace(asked[1], edited=picture(tmp_path, 90, (900, 2)))
+    Image.new("RGB", (4000, 16)).save(tmp_path / "thin.png")
+    thin = replace(asked[1], edited=str(tmp_path / "thin.png"))
     replies = judge(taught()).judge([asked[0], thin, asked[2]])
     assert [(reply.status, reply.kind) for reply in replies] == [
         (Status.PARSED, ""),
@@ -335,185 +363,6 @@ def test_control_tokens_in_an_instruction_are_words(kind: str, tmp_path: Path) -
         counts = [int((inputs["input_ids"] == number).sum()) for inputs in (plain, hostile)]
         assert counts[0] == counts[1], word
     assert asker.judge([request(tmp_path, 1, text)])[0].status == Status.FAILED  # nonsense, and no error
-
-
-# Tokens --------------------------------------------------------------------------------------------------------------
-
-
-def test_digits_with_a_space_before_them_count_as_digits() -> None:
-    class Vocabulary:
-        def get_vocab(self) -> dict[str, int]:
-            return {"4": 10, "Ġ4": 11, "▁4": 12, "44": 13, "4.": 14, "four": 15, "Ġ": 16, "²": 17, "0": 3}
-
-    assert digit_tokens(Vocabulary()) == [3, 10, 11, 12]
-
-
-def test_a_start_ends_where_the_digit_begins() -> None:
-    """Also for a vocabulary whose digits carry the space before them."""
-
-    class Spaced:
-        def encode(self, text: str, add_special_tokens: bool) -> list[int]:
-            assert not add_special_tokens
-            head, _, digit = text.rpartition(" ")
-            return [*map(ord, head), 1000 + int(digit)]
-
-    class Bytes:
-        def encode(self, text: str, add_special_tokens: bool) -> list[int]:
-            return [*text.encode()]
-
-    assert start_tokens(Bytes(), START) == [*START.encode()]
-    assert start_tokens(Spaced(), START) == [*START.rstrip().encode()]
-
-
-# Refusals ------------------------------------------------------------------------------------------------------------
-
-
-def copied(kind: str, folder: Path) -> Path:
-    target = folder / "copy"
-    shutil.copytree(folder_of(kind), target)
-    return target
-
-
-def test_no_such_model_and_nothing_is_downloaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import socket
-
-    def no_network(*_arguments: Any, **_named: Any) -> None:
-        pytest.fail("the network was asked")
-
-    monkeypatch.setattr(socket.socket, "connect", no_network)
-    monkeypatch.setattr(socket, "getaddrinfo", no_network)
-    with pytest.raises(JudgeError, match=r"weights of nobody/no-such-judge are not on this machine\. Fetch them with"):
-        load_judge("transformers", {"model": "nobody/no-such-judge"})
-    with pytest.raises(JudgeError, match="There is no folder"):
-        judge(tmp_path / "nowhere")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(JudgeError, match=r"empty has no config\.json"):
-        judge(tmp_path / "empty")
-    judge(folder_of("qwen3_vl"))  # and one that is there asks nobody either
-
-
-def test_a_model_of_the_hub_s_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from huggingface_hub import constants
-
-    commit = "0123456789abcdef0123456789abcdef01234567"
-    snapshot = tmp_path / "models--someone--vlm" / "snapshots" / commit
-    shutil.copytree(folder_of("qwen3_vl"), snapshot)
-    (snapshot.parent.parent / "refs").mkdir()
-    (snapshot.parent.parent / "refs" / "main").write_text(commit)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    asker = load_judge("transformers", {"model": "someone/vlm", "dtype": "float32", "max_tokens": 32})
-    (reply,) = asker.judge([request(tmp_path, 1)])
-    assert reply.model == "someone/vlm@0123456789ab"
-
-
-def test_weights_that_would_be_unpickled(tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    (folder / "model.safetensors").unlink()
-    with pytest.raises(JudgeError, match="has no weights"):
-        judge(folder)
-    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
-    with pytest.raises(JudgeError, match=r"\.bin files, which may run code"):
-        judge(folder)
-
-
-def test_weights_that_were_cut_off(tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    whole = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(whole[:-100])
-    with pytest.raises(JudgeError, match=r"model\.safetensors is not a readable safetensors file"):
-        judge(folder)
-
-
-def test_weights_that_are_not_complete(tmp_path: Path) -> None:
-    from safetensors.torch import load_file, save_file
-
-    folder = copied("qwen2_5_vl", tmp_path)
-    tensors = load_file(folder / "model.safetensors")
-    del tensors[next(name for name in sorted(tensors) if name.endswith("q_proj.weight"))]
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    with pytest.raises(JudgeError, match="not complete: 1 tensors"):
-        judge(folder)
-
-
-@pytest.mark.parametrize("kind", ["bert", "qwen2", None, ["qwen3_vl"]])
-def test_another_kind_of_model(kind: object, tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
-    with pytest.raises(JudgeError, match="does not know as a model that answers on pictures and text"):
-        judge(folder)
-
-
-def test_code_of_a_model_never_runs(tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    (folder / "evil.py").write_text(f"open({str(tmp_path / 'owned')!r}, 'w')\nclass Evil: pass\n")
-    for name in ("config.json", "preprocessor_config.json", "tokenizer_config.json"):
-        values = json.loads((folder / name).read_text())
-        autos = ("AutoConfig", "AutoModelForImageTextToText", "AutoProcessor", "AutoImageProcessor", "AutoTokenizer")
-        values["auto_map"] = dict.fromkeys(autos, "evil.Evil")
-        (folder / name).write_text(json.dumps(values))
-    judge(folder)  # by the classes of transformers
-    values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps({**values, "model_type": "evil"}))
-    with pytest.raises(JudgeError, match="of the type 'evil'"):
-        judge(folder)
-    assert not (tmp_path / "owned").exists()
-
-
-def test_without_a_chat_template(tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    (folder / "chat_template.jinja").unlink()
-    with pytest.raises(JudgeError, match="has no chat template"):
-        judge(folder)
-
-
-@pytest.mark.parametrize("name", ["tokenizer.json", "preprocessor_config.json"])
-def test_without_a_part(name: str, tmp_path: Path) -> None:
-    folder = copied("qwen3_vl", tmp_path)
-    (folder / name).write_text("{")
-    with pytest.raises(JudgeError, match="copy cannot be loaded"):
-        judge(folder)
-
-
-def test_more_than_the_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
-    from training.gpu.diffusion import loading
-
-    monkeypatch.setattr(loading, "memory_free", lambda: 500_000_000)
-    with pytest.raises(JudgeError, match=r"needs about 1\.\d GB of memory for one request .* 0\.5 GB are there"):
-        judge(folder_of("qwen3_vl"))
-
-
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
-@pytest.mark.parametrize("device", ["cuda", "cuda:3"])
-def test_a_gpu_that_is_not_there(device: str) -> None:
-    with pytest.raises(JudgeError, match=f"There is no device {device}: this machine has 0 GPUs"):
-        judge(folder_of("qwen3_vl"), device=device)
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ({}, "The setting model is missing"),
-        ({"model": "owner/name", "mode": "fast"}, "has no setting mode. Its settings are: model, revision, dtype"),
-        ({"model": ""}, "an absolute folder, or a Hub id"),
-        ({"model": "name-alone"}, "an absolute folder, or a Hub id"),
-        ({"model": "/a/../b"}, "an absolute folder, or a Hub id"),
-        ({"model": "owner/../name"}, "an absolute folder, or a Hub id"),
-        ({"model": 3}, "an absolute folder, or a Hub id"),
-        ({"model": "owner/name", "dtype": "int8"}, "dtype must be one of auto, bfloat16, float16, float32"),
-        ({"model": "owner/name", "device": "tpu"}, "device must be auto, cpu, cuda or cuda:N"),
-        ({"model": "owner/name", "batch": 0}, "batch must be a whole number from 1 to 256"),
-        ({"model": "owner/name", "batch": True}, "batch must be a whole number"),
-        ({"model": "owner/name", "max_tokens": 10.5}, "max_tokens must be a whole number"),
-        ({"model": "owner/name", "temperature": 3}, "temperature must be a number from 0 to 2"),
-        ({"model": "owner/name", "temperature": math.nan}, "temperature must be a number from 0 to 2"),
-        ({"model": "owner/name", "score_by": "guess"}, "score_by must be one of digits, text, digits-only"),
-        ({"model": "owner/name", "max_side": 10}, "max_side must be a whole number from 32 to 4096"),
-    ],
-)
-def test_settings_that_are_wrong_on_any_machine(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(JudgeError) as caught:
-        check_settings("transformers", given)
-    assert words in str(caught.value)
 
 
 def test_every_reply_can_be_kept_as_json(tmp_path: Path) -> None:

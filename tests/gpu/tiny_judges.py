@@ -37,7 +37,7 @@ PIECES = (
 )
 ANSWER = "".join(PIECES) + "%s}"
 TAUGHT, STEPS = ("3", "4", "4"), 60  # a third of what it learns gives 3
-PLACES = {"internvl": "<IMG_CONTEXT>\n"}
+PLACES = {"internvl": "<IMG_CONTEXT>"}
 INTERNVL_WORDS = {
     "start_image_token": "<img>",
     "end_image_token": "</img>",
@@ -222,3 +222,19 @@ def taught(kind: str = "qwen3_vl") -> Path:
     folder = _root() / f"{kind}-taught"
     save(loaded.model, tokenizer, loaded.processor.image_processor, kind, folder)
     return folder
+
+
+# The judge -----------------------------------------------------------------------------------------------------------
+
+
+def judge(folder: Path, **settings: Any) -> Any:
+    from training.gpu.judges import load_judge
+
+    return load_judge("transformers", {"model": str(folder), "dtype": "float32", "max_tokens": 40, **settings})
+
+
+def copied(kind: str, folder: Path) -> Path:
+    """A copy of that kind's folder that a test may change."""
+    target = folder / "copy"
+    shutil.copytree(folder_of(kind), target)
+    return target

@@ -58,7 +58,7 @@ def key_of(asked: Asked) -> str:
 
 def job(folder: Path, keys: list[str], judge: dict[str, Any], **config: Any) -> Path:
     pictures(folder / "inputs")
-    rows = [request(key, "inputs/a.png", "inputs/b.png").to_json() for key in keys]
+    rows = [request(key, "inputs/a.png", "inputs/b.png", ref=(7, number)).to_json() for number, key in enumerate(keys)]
     (folder / "inputs" / "requests.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     again(folder, 1, judge=judge, **config)
     return folder
@@ -68,7 +68,7 @@ def again(folder: Path, attempt: int, **config: Any) -> None:
     """Write job.json for that attempt, with what is said of the config changed."""
     path = folder / "job.json"
     before = json.loads(path.read_text())["config"] if path.exists() else {}
-    path.write_text(json.dumps({"kind": "score", "config": {**before, **config}, "attempt": attempt}))
+    path.write_text(json.dumps({"kind": "score-service", "config": {**before, **config}, "attempt": attempt}))
 
 
 def answered(folder: Path) -> list[dict[str, Any]]:

@@ -67,6 +67,7 @@ def test_every_request_is_answered_once(tmp_path: Path, threads: int) -> None:
     rows = answered(tmp_path)
     assert Counter(row["key"] for row in rows) == Counter(KEYS[:10])
     assert {(row["status"], row["score"]) for row in rows} == {("parsed", 3.0)}
+    assert {row["key"]: row["ref"] for row in rows} == {key: [7, number] for number, key in enumerate(KEYS[:10])}
     assert summary == {
         "requests": 10,
         "parsed": 10,
@@ -81,6 +82,15 @@ def test_every_request_is_answered_once(tmp_path: Path, threads: int) -> None:
     }
     last = [event for event in read_events(tmp_path / "events.jsonl")[0] if event["event"] == "progress"][-1]
     assert (last["done"], last["total"], last["message"]) == (10, 10, "10 parsed")
+
+
+def test_an_empty_list_is_done_and_needs_no_judge(tmp_path: Path) -> None:
+    run = JobRun(job(tmp_path, [], {"kind": "x"}))
+
+    def load(_judge: object) -> Judge:
+        raise AssertionError("it is not loaded")
+
+    assert score(run, load)["requests"] == 0
 
 
 def test_pictures_are_found_from_anywhere(tmp_path: Path) -> None:
@@ -254,7 +264,16 @@ def test_memory_holds_what_is_under_way_alone(tmp_path: Path) -> None:
 
 
 BAD_LINES = ["{", "[]", "7", '{"key": "x"}', "[" * 5000]
-for name, value in {"low": 5, "high": "5", "key": "", "text": 7, "turn": True, "questions": [7], "more": 1}.items():
+for name, value in {
+    "low": 5,
+    "high": "5",
+    "key": "",
+    "text": 7,
+    "turn": True,
+    "questions": [7],
+    "ref": ["1"],
+    "more": 1,
+}.items():
     BAD_LINES.append(json.dumps({**request("x").to_json(), name: value}))
 
 

@@ -182,7 +182,7 @@ def test_a_job_without_a_judge_or_of_another_kind(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="which judge"):
         run.work(made)
     made.kind = "generate"
-    with pytest.raises(JobError, match="only: score"):
+    with pytest.raises(JobError, match="only: score-service, score"):
         run.work(made)
 
 

@@ -30,6 +30,7 @@ def test_it_works() -> None:
         f"Sure! {said(4)}",
         f"{said(4)} That is all.",
         f'<think>First I thought {{"score": 1}}, then not.</think>\n{said(4)}',
+        f'First I thought {{"score": 1}}, then not.</think>\n{said(4)}',
         f"The set {{red, blue}} is fine. {said(4)}",
         f'An example is {{"a": 1}}. {said(4)}',
         f"{said(4)}\n{said(4)}",
@@ -66,6 +67,8 @@ def test_broken_json_is_mended_where_the_number_is_clear(text: str) -> None:
     [
         "",
         "I would give it 4 of 5.",
+        f"<think>Perhaps {said(4)}",
+        f"{said(4)}</think> That was it.",
         "4",
         "null",
         "[4]",

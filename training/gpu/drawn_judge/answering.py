@@ -10,7 +10,7 @@ from torch import Tensor
 
 from drawnworld.edits import TASKS
 from drawnworld.families import IMPRESSION
-from drawnworld.questions import FAMILIES
+from drawnworld.questions import FAMILIES, SMALL_WORDS
 from drawnworld.render import Image
 from training.gpu.drawn_judge.data import KEYS
 from training.gpu.drawn_judge.network import OTHER, DrawnJudge, to_tensor
@@ -23,7 +23,7 @@ from training.gpu.drawn_judge.words import (
     unknown_words,
 )
 
-MOST_UNKNOWN = 1 / 3  # share of unknown words in a question or an instruction from which it is declined
+MOST_UNKNOWN = 0.34  # share of unknown words among those that carry the meaning, above which a text is declined
 SURE = 0.5  # probability of one family from which a question counts as understood
 KEPT = 4096  # questions whose vectors are kept: a prompt asks the same ones about every edit
 
@@ -105,21 +105,29 @@ class Answerer:
         why_not = ""
         if len(words) > MOST_QUESTION:
             why_not = f"The question has {len(words)} words; the demo judge reads {MOST_QUESTION} at most."
-        elif not words or len(unknown := unknown_words(words)) > MOST_UNKNOWN * len(words):
-            named = ", ".join(dict.fromkeys(unknown)) if words else "all"
-            why_not = f"Too many words that the demo judge was not taught: {named}."
+        elif not words:
+            why_not = "There is no word in the question."
+        elif strange := _strange(words):
+            why_not = f"Too many words that the demo judge was not taught: {', '.join(strange)}."
         elif int(best) == OTHER or float(chance) < SURE:
             why_not = "The demo judge was not trained for this question."
         return Understood("" if why_not else KEYS[int(best)], why_not, vector[0])
 
 
+def _strange(words: Sequence[str]) -> list[str]:
+    """The unknown words, each once, where they are too many; else none."""
+    unknown = unknown_words(words)
+    meaning = [word for word in words if word not in SMALL_WORDS]
+    return list(dict.fromkeys(unknown)) if len(unknown) > MOST_UNKNOWN * len(meaning) else []
+
+
 def _instruction_words(instruction: str) -> list[str]:
     words = split(instruction)
-    unknown = unknown_words(words)
-    if not words or len(unknown) > MOST_UNKNOWN * len(words) or len(words) > MOST_INSTRUCTION:
+    strange = _strange(words)
+    if strange or not words or len(words) > MOST_INSTRUCTION:
+        why = f": it does not know {', '.join(strange)}." if strange else "."
         raise CannotRead(
-            "The demo judge knows the instructions of the drawn world alone and cannot read this one"
-            + (f": it does not know {', '.join(dict.fromkeys(unknown))}." if unknown else ".")
+            f"The demo judge knows the instructions of the drawn world alone, and cannot read this one{why}"
         )
     return words
 

@@ -11,17 +11,28 @@ import numpy as np
 from drawnworld.edits import Pair, apply, edit_mask
 from drawnworld.flaws import ATTEMPTS, drifted, half_done, noisy, wrong_edit, wrong_object
 from drawnworld.render import Floats, Image, cell_window, render
-from drawnworld.scene import SceneError
+from drawnworld.scene import COLOURS, SceneError
 from drawnworld.truths import smooth, unit
 
-PLANTED_SHARE = 0.6  # of the attempts; the rest is of MIXED
+PLANTED_SHARE, NEAR_SHARE = 0.5, 0.2  # of the attempts; the rest is of MIXED
 
 
 def draw_attempt(pair: Pair, rng: random.Random) -> Image:
     """One attempt, (64, 64, 3) uint8."""
-    if rng.random() < PLANTED_SHARE:
+    sort = rng.random()
+    if sort < PLANTED_SHARE:
         return rng.choice(list(ATTEMPTS.values()))(pair, rng).image
-    return rng.choice(MIXED)(pair, rng)
+    return (near_miss if sort < PLANTED_SHARE + NEAR_SHARE else rng.choice(MIXED))(pair, rng)
+
+
+def near_miss(pair: Pair, rng: random.Random) -> Image:
+    """The edit done to another object, at another place or with another value; or in a colour that was not asked for."""
+    wrong = wrong_edit(rng, pair)
+    if pair.edit.after and rng.random() < 0.5:
+        used = {pair.edit.after.colour, *(thing.colour for thing in pair.scene.things)}
+        colour = rng.choice([colour for colour in COLOURS if colour not in used])
+        wrong = replace(pair.edit, after=replace(pair.edit.after, colour=colour))
+    return render(apply(pair.scene, wrong))
 
 
 def blend(pair: Pair, rng: random.Random) -> Image:

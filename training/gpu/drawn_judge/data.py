@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drawnworld.edits import TASKS, Pair, draw_pair
+from drawnworld.families import LOCAL
 from drawnworld.questions import FAMILIES, families_of
 from drawnworld.render import Image
 from drawnworld.scene import SIZE
@@ -17,6 +18,7 @@ from drawnworld.truths import Attempt
 from training.gpu.drawn_judge.attempts import draw_attempt
 
 TRAIN_SERIES, HELD_OUT_SERIES = 31, 2_000_029  # seeds of drawnworld.edits.draw_pair; the demo's data set is series 1
+TRAIN_TASKS = (*LOCAL, *TASKS)  # by turns: what object is meant, and where, is harder to learn than the rest
 KEYS = tuple(FAMILIES)  # the order of the network's families
 
 
@@ -37,15 +39,15 @@ class JudgeSet:
 
 
 def judge_set(cases: int, attempts: int) -> JudgeSet:
-    """The first cases of the training series, tasks by turns, each with so many attempts; the same every time."""
+    """The first cases of the training series, TRAIN_TASKS by turns, each with so many attempts; the same every time."""
     held_out = {key(pair) for pair in held_out_cases(1024)}
-    pairs = [pair for pair in _series(TRAIN_SERIES, cases) if key(pair) not in held_out]
+    pairs = [pair for pair in _series(TRAIN_SERIES, cases, TRAIN_TASKS) if key(pair) not in held_out]
     return gather(pairs, lambda pair, number: draw_attempt(pair, random.Random(f"judge/{number}")), attempts)
 
 
 def held_out_cases(count: int) -> list[Pair]:
     """The first cases of the held-out series, tasks by turns. Never trained on."""
-    return _series(HELD_OUT_SERIES, count)
+    return _series(HELD_OUT_SERIES, count, TASKS)
 
 
 def key(pair: Pair) -> tuple[bytes, str]:
@@ -82,5 +84,5 @@ def true_answers(pair: Pair, edited: Image) -> NDArray[np.float32]:
     return row
 
 
-def _series(seed: int, count: int) -> list[Pair]:
-    return [draw_pair(seed, index, TASKS[index % len(TASKS)]) for index in range(count)]
+def _series(seed: int, count: int, tasks: Sequence[str]) -> list[Pair]:
+    return [draw_pair(seed, index, tasks[index % len(tasks)]) for index in range(count)]

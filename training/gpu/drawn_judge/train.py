@@ -36,15 +36,17 @@ from training.gpu.drawn_judge.words import (
 WORDINGS_A_STEP = 3  # of each family
 OTHERS_A_STEP, JUMBLED_A_STEP = 36, 12
 ASKED = 8  # questions an attempt and step
-FORGOTTEN = 0.12  # the chance that a word is hidden, in every second question
+ASIDE = 0.4  # how often a question that says nothing of the edit is asked, beside 1 for others
+FORGOTTEN = 0.12  # the chance that a word is hidden, in some of the texts
+NEVER_HIDDEN = ("no", "not", "without", "free", "nothing", "any", "unchanged", "changed")  # they decide what yes means
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """How the judge is trained. The rate rises over ``warmup`` steps and falls to zero over the last ``decay``."""
 
-    steps: int = 1500
-    decay: int = 900
+    steps: int = 1800
+    decay: int = 1200
     warmup: int = 20
     batch: int = 64
     cases: int = 9000
@@ -108,7 +110,7 @@ class Trainer:
         )
         errors = torch.cat([nn.functional.avg_pool2d(error * part, PATCH) for part in (mask, 1 - mask)], 1).flatten(2)
         return (
-            0.5 * nn.functional.binary_cross_entropy_with_logits(told[..., 0], covered)
+            2 * nn.functional.binary_cross_entropy_with_logits(told[..., 0], covered)
             + 6 * nn.functional.mse_loss(told[..., 1:13], 2 * change)
             + 2 * nn.functional.l1_loss(told[..., 13:], 4 * errors.transpose(1, 2))
         )
@@ -129,8 +131,9 @@ class Trainer:
         self, rng: np.random.Generator, truths: NDArray[np.float32]
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Which of the step's questions each attempt is asked, (n, ASKED), and the true answers."""
-        order = rng.random(truths.shape) + np.isnan(truths)  # what cannot be asked comes last
-        families = np.argsort(order, axis=1)[:, :ASKED]
+        weight = np.array([1 if FAMILIES[key].useful else ASIDE for key in KEYS])
+        order = rng.exponential(size=truths.shape) / weight  # the first of a race: drawn by weight, without repeats
+        families = np.argsort(np.where(np.isnan(truths), np.inf, order), axis=1)[:, :ASKED]
         asked = families * WORDINGS_A_STEP + rng.integers(0, WORDINGS_A_STEP, families.shape)
         return asked, np.take_along_axis(truths, families, axis=1)
 
@@ -144,7 +147,8 @@ class Trainer:
 def hidden(rng: np.random.Generator, encoded: NDArray[np.int64], share: float) -> NDArray[np.int64]:
     """Some words of a ``share`` of the texts made unknown, so that unknown words do no harm."""
     row = rng.random((len(encoded), 1)) < share
-    return np.where(row & (encoded > UNKNOWN) & (rng.random(encoded.shape) < FORGOTTEN), UNKNOWN, encoded)
+    may = (encoded > UNKNOWN) & ~np.isin(encoded, [numbers()[word] for word in NEVER_HIDDEN])
+    return np.where(row & may & (rng.random(encoded.shape) < FORGOTTEN), UNKNOWN, encoded)
 
 
 def _wordings(key: str) -> list[list[str]]:

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from PIL import Image
 from safetensors import SafetensorError
 from transformers import (
@@ -117,7 +116,7 @@ class Model:
                 return_tensors="pt",
                 processor_kwargs={"padding": True, "padding_side": "left"},
             )
-        except (ValueError, TypeError, IndexError, ZeroDivisionError, TemplateError) as error:
+        except (ValueError, TypeError, IndexError, ZeroDivisionError) as error:
             raise CannotPrepare(str(error)) from error
         inputs = dict(made.to(self.device, dtype=self.model.dtype))
         return with_start(inputs, start_tokens(self.processor.tokenizer, start)) if start else inputs
@@ -281,7 +280,21 @@ def read_processor(kind: Any, folder: Path) -> Any:
     processor = without_videos(kind)(images, tokenizer, **own)
     if not processor.chat_template:
         raise JudgeError(f"{folder.name} has no chat template: it was not made to follow instructions.")
+    _try_template(processor, folder.name)
     return processor
+
+
+def _try_template(processor: Any, name: str) -> None:
+    """Raises JudgeError for a template that fails, or leaves out pictures: the same would happen to every request."""
+    pictures = [{"type": "image"}] * 2
+    message = {"role": "user", "content": [*pictures, {"type": "text", "text": "Judge."}]}
+    try:
+        text = processor.apply_chat_template([message], add_generation_prompt=True)
+    except Exception as error:  # templates raise what they like
+        raise JudgeError(f"The chat template of {name} does not work: {error!s:.300}") from error
+    token = getattr(processor, "image_token", None)
+    if token and text.count(token) != len(pictures):
+        raise JudgeError(f"The chat template of {name} shows {text.count(token)} of two pictures.")
 
 
 @cache

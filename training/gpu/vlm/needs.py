@@ -76,7 +76,7 @@ def fits(needed: Needs, available: int, where: str = "GPU memory") -> str:
     if needed.total <= available:
         return ""
     what = ", ".join(f"{name} {gb(value)}" for name, value in needed.parts.items())
-    advice = "a smaller dtype or model" if BYTES[needed.dtype] == 4 else "a smaller model, or one with fewer bits"
+    advice = "a smaller dtype or model" if BYTES[needed.dtype] == 4 else "a smaller model"
     return (
         f"{needed.name} as {needed.dtype} needs about {gb(needed.total)} GB of {where} for one request ({what}), and "
         f"{gb(available)} GB are there: use {advice}, or a smaller max_side."
