@@ -101,6 +101,11 @@ def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: FilterForm) ->
     after = [sum(line.counts[verdict] for verdict in kept) for line in lines]
     categories = _categories(cells, kept)
     shown = [name for name, _before, _after in categories]
+    sample = queries.sample_of(dataset)
+    dropped, held = (
+        queries.examples(cases, verdict, scorers, sample, counts[verdict]) if counts[verdict] else []
+        for verdict in (Verdict.DROPPED, Verdict.KEPT)
+    )
     apart = str(_("uncategorised"))
     return Preview(
         cases=sum(counts.values()),
@@ -113,8 +118,8 @@ def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: FilterForm) ->
         category_after=columns(shown, [[row[2] for row in categories]], set_apart=apart),
         categories=categories,
         splits=_splits(cells, kept),
-        dropped=queries.examples(cases, Verdict.DROPPED, scorers) if counts[Verdict.DROPPED] else [],
-        kept=queries.examples(cases, Verdict.KEPT, scorers) if counts[Verdict.KEPT] else [],
+        dropped=dropped,
+        kept=held,
         notices=sorted({one.judge.notice for one in scorers.values() if one.judge.notice}),
     )
 

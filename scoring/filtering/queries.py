@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from django.db import models as sql
@@ -18,10 +18,11 @@ from scoring.asking.queries import active_scorers, scores_of
 from scoring.filtering.rules import STEPS, By, Knots, Rule, Verdict
 from scoring.models import Judge, PromptVersion, Score
 from scoring.models.answers import AnswerStatus
+from webapp.core.paging import Page
 
 CATEGORY = "source__source_facts__category"
 LOWEST = -1.0  # below every score
-EXAMPLES = 8
+EXAMPLES, SAMPLE = 8, 2000
 DECIMAL = r"[0-9]{1,3}(\.[0-9]{1,6})?"
 Cells = dict[tuple[str, str, str, str], int]  # (task, category or "", split, verdict): cases
 
@@ -173,11 +174,23 @@ class Example:
     best: Score
 
 
-def examples(cases: QuerySet[Any], verdict: Verdict, scorers: Mapping[str, Scorer]) -> list[Example]:
-    """Cases next to the cut on one side, where a wrong rule shows first. Two queries."""
+def sample_of(dataset: Dataset) -> list[int]:
+    """The keys of some cases, the same ones each time. One query."""
+    return list(dataset.cases.order_by("uid").values_list("pk", flat=True)[:SAMPLE])
+
+
+def examples(
+    cases: QuerySet[Any], verdict: Verdict, scorers: Mapping[str, Scorer], sample: list[int], count: int
+) -> list[Example]:
+    """Cases next to the cut on one side, where a wrong rule shows first. Two queries.
+
+    They are of the sample; where it has too few, of all ``count`` such cases, which takes long to order.
+    """
     order = "level" if verdict == Verdict.DROPPED else "-level"
-    shown = cases.filter(verdict=verdict.value).order_by(order, "uid")  # by a random number where they are level
-    found = list(shown.select_related("source", "task")[:EXAMPLES])
+    shown = cases.filter(verdict=verdict.value).order_by(order, "uid").select_related("source", "task")
+    found = list(shown.filter(pk__in=sample)[:EXAMPLES])
+    if len(found) < min(EXAMPLES, count):
+        found = list(shown[:EXAMPLES])
     rows = Score.objects.filter(_by(scorers.values()), candidate__case__in=found, value__isnull=False)
     best: dict[int, Score] = {}
     for row in rows.select_related("candidate__image", "candidate__editor", "candidate__case").order_by("value", "id"):
@@ -225,11 +238,17 @@ LIST = {
 
 
 def scored(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Score]:
-    """The scores that all filters leave, with what a list shows of them."""
-    rows = scores_of(dataset).select_related(
+    """The scores that all filters leave, by their keys alone: whole rows take long to sort. ``loaded`` gets the rest."""
+    return narrowed(scores_of(dataset).only("pk"), LIST, values)
+
+
+def loaded(page: Page) -> Page:
+    """A page of scores with all that a list shows of them."""
+    rows = Score.objects.select_related(
         "candidate__image", "candidate__editor", "candidate__case", "version__prompt", "judge"
     )
-    return narrowed(rows, LIST, values)
+    found = rows.in_bulk([row.pk for row in page])
+    return replace(page, rows=[found[row.pk] for row in page if row.pk in found])
 
 
 def category_counts(cells: Cells, verdicts: Sequence[str]) -> dict[str, int]:

@@ -40,4 +40,4 @@ def scored_candidates(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = dataset_of(request, uid)
     offered = filters.chosen(queries.list_filters(queries.scorers_of(found)), request.GET)
     page = page_of(request, queries.scored(found, offered.values), size=120)
-    return render(request, "filtering/scored.html", {"dataset": found, "filters": offered, "page": page})
+    return render(request, "filtering/scored.html", {"dataset": found, "filters": offered, "page": queries.loaded(page)})

@@ -204,7 +204,11 @@ def taught(kind: str = "qwen3_vl") -> Path:
     from training.gpu.vlm.settings import Settings
 
     loaded = load(Settings(str(folder_of(kind, 1.0)), dtype="float32", device="cpu"))
-    pictures = [[Image.effect_noise((16 + 8 * n, 24), 60 * k).convert("RGB") for k in (1, 2)] for n in range(4)]
+    extents = [(-2 + n / 9, -1, 1, 1) for n in range(8)]
+    pictures = [
+        [Image.effect_mandelbrot((16 + 8 * n, 24), extents[n + 4 * k], 20).convert("RGB") for k in (0, 1)]
+        for n in range(4)
+    ]
     prompts = [Prompt(pair, "Judge." * (n + 1), "") for n, pair in enumerate(pictures) for _score in TAUGHT]
     inputs = loaded._inputs(prompts, "")
     tokenizer, end = loaded.processor.tokenizer, next(iter(loaded.ends))

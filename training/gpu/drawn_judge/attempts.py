@@ -26,7 +26,7 @@ def draw_attempt(pair: Pair, rng: random.Random) -> Image:
 
 
 def near_miss(pair: Pair, rng: random.Random) -> Image:
-    """The edit done to another object, at another place or with another value; or in a colour that was not asked for."""
+    """The edit done to another object, at another place or with another value; or in a colour that nobody asked for."""
     wrong = wrong_edit(rng, pair)
     if pair.edit.after and rng.random() < 0.5:
         used = {pair.edit.after.colour, *(thing.colour for thing in pair.scene.things)}

@@ -45,8 +45,8 @@ NEVER_HIDDEN = ("no", "not", "without", "free", "nothing", "any", "unchanged", "
 class Recipe:
     """How the judge is trained. The rate rises over ``warmup`` steps and falls to zero over the last ``decay``."""
 
-    steps: int = 1800
-    decay: int = 1200
+    steps: int = 1600
+    decay: int = 1100
     warmup: int = 20
     batch: int = 64
     cases: int = 9000
