@@ -99,8 +99,11 @@ def settle_unclear(request: HttpRequest, uid: UUID) -> HttpResponse:
     if not form.is_valid():
         messages.error(request, _("That is too long for one point: 5,000 characters at most."))
         return redirect(found)
-    settle(point=point, words=form.cleaned_data["words"])
-    messages.success(request, _("The guidelines have it.") if form.cleaned_data["words"] else _("Put aside."))
+    try:
+        settle(point=point, words=form.cleaned_data["words"])
+        messages.success(request, _("The guidelines have it.") if form.cleaned_data["words"] else _("Put aside."))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
     return redirect(found)
 
 

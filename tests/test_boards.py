@@ -40,7 +40,7 @@ def channel() -> str:
 
 @asynccontextmanager
 async def watching(channel: str, compute: Callable[[], dict[str, Any]]) -> AsyncIterator[Body]:
-    response = boards.show(f"board of {channel}", [channel, f"{channel}:other"], compute)
+    response = await boards.show(f"board of {channel}", [channel, f"{channel}:other"], compute)
     assert response["Content-Type"] == "text/event-stream"
     async with aclosing(cast(Body, response.streaming_content)) as body:
         yield body

@@ -27,6 +27,7 @@ from annotation.models import (
     UnmadeReason,
 )
 from annotation.studies import add_member, set_state
+from scoring.models import Calibration, Judge, Prompt
 from tests import judging
 from tests.judging import judge, rated
 from tests.overview_page import _nothing_kept, alive, an_admin, page  # noqa: F401  # fixtures among them
@@ -62,6 +63,7 @@ def test_it_works(admin: Client, alice: User, carol: User) -> None:
         "generate": (6, 2, 2),
         "annotate": (4, 4, 6 * 5),
         "aggregate": (Mark.objects.count(), 4, 6),
+        "calibrate": (0, 0, 1),
         "export": (0, 0, 1),
     }
     assert "gpu@box" in html
@@ -78,7 +80,7 @@ def test_an_empty_installation(admin: Client) -> None:
     assert "There is no data set yet." in html
     assert "No job has run yet." in html
     assert "badge demo" not in html
-    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 5
+    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 6
 
 
 # Counts --------------------------------------------------------------------------------------------------------------
@@ -223,6 +225,13 @@ def test_advice_follows_the_loop(library: list[Dataset], alice: User, carol: Use
     }
 
 
+def calibrate(study: Study) -> None:
+    """A desk for it, made directly: whether it has enough scores is tested elsewhere."""
+    prompt = Prompt.objects.create(slug="p", name="P", task_id="add")
+    someone = Judge.objects.create(slug="j", name="J", kind="endpoint")
+    Calibration.objects.create(name="C", prompt=prompt, study=study, dimension="quality", judge=someone, seed=1)
+
+
 def test_a_study_from_its_start_to_its_export(alice: User, carol: User) -> None:
     data = judging.dataset(cases=1, editors=1, owner=alice)
     Source.objects.create(image=data.cases.get().source, method="clip")
@@ -235,6 +244,9 @@ def test_a_study_from_its_start_to_its_export(alice: User, carol: User) -> None:
     add_member(study=study, user=carol)
     assert advice() == {"answers": study.get_absolute_url()}
     judge(study, carol, lambda _row: SCORES)
+    desk = f"{reverse('new_calibration')}?people={study.uid}/quality"
+    assert advice() == {"calibrate": desk, "export": study.get_absolute_url()}
+    calibrate(study)
     assert advice() == {"export": study.get_absolute_url()}
     made = services.start(kind="export", title="t", config={"study": str(study.uid), "table": "mos"}, by=alice)
     Job.objects.filter(pk=made.pk).update(state="succeeded")

@@ -9,6 +9,7 @@ import numpy as np
 from django.utils.translation import gettext as _
 
 from scoring.calibration.figures import RESAMPLES, number
+from scoring.calibration.parts import DEV, HELD_OUT
 from scoring.calibration.triples import People, people_of
 from scoring.models import Calibration, PromptVersion, Question
 from scoring.stats.bootstrap import Difference, ScorerComparison, compare
@@ -21,7 +22,7 @@ POWER_AT = 0.05  # the difference for which the needed number of triples is told
 
 @dataclass(frozen=True)
 class Comparison:
-    """``second`` against ``first`` on the ``n`` triples of a part that both scored."""
+    """``second`` against ``first`` on the ``n`` triples of a ``part`` (see parts.py) that both scored."""
 
     part: str
     n: int
@@ -38,9 +39,9 @@ def compare_versions(calibration: Calibration, first: PromptVersion, second: Pro
     people = people_of(calibration)
     scores = [people.scores_of(version, calibration.judge).value for version in (first, second)]
     looked = set(calibration.looks.filter(version__in=(first, second)).values_list("version", flat=True))
-    parts = [(_("dev"), ~people.held_out)]
+    parts = [(DEV, ~people.held_out)]
     if looked == {first.pk, second.pk}:
-        parts.append((_("held-out"), people.held_out))
+        parts.append((HELD_OUT, people.held_out))
     return [_compared(name, people, scores[0], scores[1], rows) for name, rows in parts]
 
 
@@ -121,6 +122,6 @@ def ablation(calibration: Calibration, version: PromptVersion, trials: dict[str,
         if trial is not None:
             without = people.scores_of(trial, calibration.judge).value
             if np.isfinite(without[~people.held_out]).any():
-                found = _compared(_("dev"), people, without, whole, ~people.held_out)
+                found = _compared(DEV, people, without, whole, ~people.held_out)
         rows.append(Ablated(question, trial, found))
     return rows

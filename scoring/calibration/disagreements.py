@@ -57,15 +57,16 @@ def largest(calibration: Calibration, version: PromptVersion, *, start: int = 0)
 
 
 def of_candidates(calibration: Calibration, version: PromptVersion, keys: list[int]) -> list[Disagreement]:
-    """These candidates, as far as they may be shown: held-out ones only once somebody has looked at that part."""
+    """The largest of these candidates, as far as they may be shown: held-out ones only once somebody has looked at that
+    part."""
     people = people_of(calibration)
     scorer = people.scores_of(version, calibration.judge).value
-    may = np.isin(people.candidates, keys[:SHOWN])
+    may = np.isin(people.candidates, keys)
     if not calibration.looks.filter(version=version).exists():
         may &= ~people.held_out
     found = np.flatnonzero(may)
     gaps = np.abs(np.nan_to_num(scorer[found] - people.human[found], nan=-1.0))
-    return _rows(calibration, version, people, scorer, found[np.argsort(-gaps, kind="stable")])
+    return _rows(calibration, version, people, scorer, found[np.argsort(-gaps, kind="stable")][:SHOWN])
 
 
 def _rows(

@@ -38,11 +38,14 @@ def choose_anchors(*, calibration: Calibration, count: int = ANCHORS) -> int:
     task = calibration.prompt.task
     if task is None:
         raise ValidationError(_("This prompt is for every task; anchors belong to one."))
+    Task.objects.select_for_update().get(pk=task.pk)  # of two people one chooses
     if Anchor.objects.filter(task=task).exists():
         raise ValidationError(
             _("The anchors of this task are chosen. They stay, or old and new could not be compared.")
         )
     people = people_of(calibration)
+    if not people.candidates.size:
+        raise ValidationError(_("No score of people counts in this calibration, so there is nothing to choose from."))
     order = people.candidates[np.argsort(people.human, kind="stable")]
     chance, chosen = seeded("anchors", calibration.seed), list[int]()
     for some in np.array_split(order, LEVELS):

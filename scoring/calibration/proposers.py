@@ -11,8 +11,10 @@ import json_repair
 from django.utils.translation import gettext as _
 
 from annotation.instructions.asking import NoUse, picture
+from drawnworld.edits import TASKS
 from drawnworld.questions import recognise, suggestions
 from scoring.calibration.disagreements import Disagreement
+from scoring.judging.replies import clean
 from scoring.models import PromptVersion
 from webapp.endpoints.http import Client, user_message
 
@@ -65,6 +67,8 @@ class Proposal:
 def from_known(version: PromptVersion, tried: Sequence[str]) -> Proposal:
     """The next known question of the drawn world that neither the version asks nor anybody tried in its place."""
     task = version.prompt.task_id or ""
+    if task not in TASKS:
+        raise NoProposal(_("There are no known questions for the task of this prompt."))
     asked = [question.text for question in version.questions.all()]
     taken = {family.key for text in (*asked, *tried) if (family := recognise(text))}
     for key, text in suggestions(task):
@@ -88,7 +92,7 @@ def from_model(client: Client, version: PromptVersion, rows: Sequence[Disagreeme
     known = {_plain(question.text) for question in version.questions.all()} | {_plain(one) for one in tried}
     if _plain(text) in known:
         raise NoProposal(_("The model repeats a question: “%(text)s”") % {"text": text}, answer.cost)
-    return Proposal(text, reason, answer.model, answer.cost)
+    return Proposal(text, reason, clean(answer.model, 200), answer.cost)
 
 
 def words(version: PromptVersion, rows: Sequence[Disagreement], tried: Sequence[str]) -> str:
@@ -129,7 +133,7 @@ def read(text: str, cost: float | None = 0.0) -> tuple[str, str]:
     if not isinstance(question, str) or not 10 <= len(question.strip()) <= LONGEST or "{" in question:
         raise NoProposal(_("The model's answer holds no question that could be asked."), cost)
     reason = value.get("reason")
-    return " ".join(question.split()), " ".join(reason.split())[:1000] if isinstance(reason, str) else ""
+    return " ".join(clean(question, LONGEST).split()), " ".join(clean(reason, 1000).split())
 
 
 def _plain(text: str) -> str:

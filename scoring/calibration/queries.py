@@ -56,7 +56,8 @@ class VersionRow:
 def version_rows(calibration: Calibration) -> list[VersionRow]:
     """The newest versions, newest first. A few queries, and one a version."""
     people = people_of(calibration)
-    versions = calibration.prompt.versions.filter(is_trial=False).select_related("prompt", "author", "parent")
+    versions = calibration.prompt.versions.filter(is_trial=False).select_related("prompt", "author")
+    versions = versions.prefetch_related("questions")
     looked = set(calibration.looks.values_list("version", flat=True))
     active = set(
         Activation.objects.filter(version__prompt=calibration.prompt_id, ended_at=None).values_list(

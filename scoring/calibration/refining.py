@@ -11,6 +11,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,8 +19,7 @@ from django.utils.translation import gettext_lazy
 from scoring.asking.jobs import follow
 from scoring.calibration import disagreements, proposers, services, trials
 from scoring.calibration.comparing import compare_versions
-from scoring.calibration.figures import used
-from scoring.models import Calibration, PromptVersion, Suggestion, SuggestionState
+from scoring.models import Answer, Calibration, PromptVersion, Suggestion, SuggestionState
 from scoring.prompts.services import create_from_draft, draft_of
 from webapp.accounts.models import User
 from webapp.endpoints.errors import EndpointError
@@ -94,6 +94,9 @@ def _start(config: Config, by: User | None, version: PromptVersion) -> Job:
 
 def _work(run: JobRun, job: Job) -> dict[str, Any]:
     calibration, version = _rows(run.config)
+    earlier = Suggestion.objects.filter(job=job).first()
+    if earlier is not None:  # an attempt that was killed had got so far: it is paid for
+        return {"suggestion": str(earlier.uid), "cost": None}
     run.progress(0, 1)
     try:
         found = _proposed(run.config, calibration, version)
@@ -116,10 +119,7 @@ def _proposed(config: Config, calibration: Calibration, version: PromptVersion) 
 
 @transaction.atomic
 def _suggest(calibration: Calibration, version: PromptVersion, found: proposers.Proposal, job: Job) -> Suggestion:
-    """The suggestion with its trial version; a second attempt of the job finds the first one's."""
-    earlier = Suggestion.objects.filter(job=job).first()
-    if earlier is not None:
-        return earlier
+    """The suggestion with its trial version."""
     try:
         trial = trials.with_question(parent=version, text=found.text, by=job.created_by)
     except ValidationError as error:
@@ -135,6 +135,7 @@ def _suggest(calibration: Calibration, version: PromptVersion, found: proposers.
     )
 
 
+@transaction.atomic
 def _on_result(job: Job, summary: dict[str, Any]) -> None:
     """Score the trial beside its parent on the dev part."""
     made = Suggestion.objects.filter(uid=summary["suggestion"]).select_related("trial__prompt", "calibration").first()
@@ -157,12 +158,13 @@ def _on_result(job: Job, summary: dict[str, Any]) -> None:
     else:
         made.figures = {"scoring": str(scoring.uid)}
     made.save(update_fields=["figures"])
-    publish(calibration.channel, "changed", {})
+    transaction.on_commit(lambda: publish(calibration.channel, "changed", {}))
 
 
 # After the trial is scored -------------------------------------------------------------------------------------------
 
 
+@transaction.atomic
 def after_scoring(job: Job) -> None:
     """Keep the comparison with the suggestion, and go on where rounds and budget are left."""
     then = job.config["then"]
@@ -181,14 +183,14 @@ def after_scoring(job: Job) -> None:
         "n": found.n,
     }
     made.save(update_fields=["figures"])
-    publish(calibration.channel, "changed", {})
-    _next_round(then["config"], calibration, made, job)
+    transaction.on_commit(lambda: publish(calibration.channel, "changed", {}))
+    _next_round(then["config"], made, job)
 
 
-def _next_round(config: Config, calibration: Calibration, made: Suggestion, job: Job) -> None:
+def _next_round(config: Config, made: Suggestion, job: Job) -> None:
     kept = made.figures["verdict"] == "better"
     base = made.trial if kept and made.trial else made.parent
-    spent = config["spent"] + (used(calibration, base)["cost"] or 0.0)
+    spent = config["spent"] + (Answer.objects.filter(job=job).aggregate(cost=Sum("cost"))["cost"] or 0.0)
     if config["rounds"] <= 1 or (config["budget"] is not None and spent >= config["budget"]):
         return
     tried = config["tried"] if kept else [*config["tried"], made.text]

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotation.models import Candidate, Study
+from annotation.models import Candidate, Study, Task
 from scoring.asking import selections
 from scoring.asking.jobs import KINDS, start_scoring
 from scoring.calibration.figures import part
@@ -20,7 +20,7 @@ from scoring.calibration.triples import People, people_of
 from scoring.models import Activation, Calibration, Judge, LevelMap, Look, Method, Prompt, PromptVersion, UnclearPoint
 from scoring.stats import levelmap
 from webapp.accounts.models import User
-from webapp.jobs.models import ACTIVE, Job
+from webapp.jobs.models import Job, State
 from webapp.live.streams import publish
 
 MOST = 20_000  # triples of one calibration
@@ -44,6 +44,8 @@ def create_calibration(
     """A desk for the prompt against the study's scores in one dimension. Raises ValidationError."""
     if dimension not in {one.key for one in study.protocol.dimensions}:
         raise ValidationError({"dimension": _("The study does not ask for this.")})
+    if version is not None and version.prompt_id != prompt.pk:
+        raise ValidationError(_("This version is of another prompt."))
     made = Calibration(
         name=name,
         prompt=prompt,
@@ -80,10 +82,14 @@ def _dividing_seed(sources: list[str], share: float) -> int:
 @transaction.atomic
 def use_version(*, calibration: Calibration, version: PromptVersion) -> None:
     """Show this version to everybody who comes to the page."""
-    if version.prompt_id != calibration.prompt_id:
-        raise ValidationError(_("This version is of another prompt."))
+    _check_own(calibration, version)
     Calibration.objects.filter(pk=calibration.pk).update(current=version)
     calibration.current = version
+
+
+def _check_own(calibration: Calibration, *versions: PromptVersion) -> None:
+    if any(version.prompt_id != calibration.prompt_id for version in versions):
+        raise ValidationError(_("This version is of another prompt."))
 
 
 def score_versions(
@@ -96,17 +102,21 @@ def score_versions(
     then: dict[str, Any] | None = None,
 ) -> Job:
     """A job for what is not scored yet; the one that is at it already, where there is one. Raises ValidationError."""
+    _check_own(calibration, *versions)
     selection = selections.of_calibration(calibration, dev_only=dev_only)
     wanted = {str(version.uid) for version in versions}
-    for job in Job.objects.filter(kind__in=KINDS, state__in=ACTIVE, parent=None):
+    for job in Job.objects.filter(kind__in=KINDS, state__in=(State.QUEUED, State.RUNNING), parent=None):
         same = job.config["selection"] == selection and job.config["judge"]["slug"] == calibration.judge.slug
         if not then and same and wanted <= set(job.config["versions"]) and job.config["most_cost"] == most_cost:
             return job
-    return start_scoring(versions=versions, judge=calibration.judge, selection=selection, by=by, most_cost=most_cost)
+    return start_scoring(
+        versions=versions, judge=calibration.judge, selection=selection, by=by, most_cost=most_cost, then=then
+    )
 
 
 def look(*, calibration: Calibration, version: PromptVersion, by: User) -> Look:
     """Note that the held-out figures of this version are seen. Raises ValidationError where there is nothing to see."""
+    _check_own(calibration, version)
     people = people_of(calibration)
     scores = people.scores_of(version, calibration.judge).value
     if not np.isfinite(scores[people.held_out]).any():
@@ -126,6 +136,7 @@ def _changed(calibration: Calibration) -> None:
 
 def fit_level(*, calibration: Calibration, version: PromptVersion) -> LevelMap:
     """Fit people's level on the dev part and keep it with the version. Raises ValidationError for too few scores."""
+    _check_own(calibration, version)
     people = people_of(calibration)
     scorer = people.scores_of(version, calibration.judge).value
     rows = ~people.held_out & np.isfinite(scorer)
@@ -151,7 +162,11 @@ def forget_level(*, calibration: Calibration, version: PromptVersion) -> None:
 def activate(
     *, calibration: Calibration, version: PromptVersion, by: User, note: str = "", with_level: bool = False
 ) -> Activation:
-    """Make the version its task's active scorer, with its held-out figures on record. Raises ValidationError."""
+    """Make the version its task's active scorer, with its held-out figures on record. Raises ValidationError.
+
+    Of two at once, one waits for the other, and ends it.
+    """
+    _check_own(calibration, version)
     task = calibration.prompt.task
     if task is None:
         raise ValidationError(_("This prompt is for every task; a task's scorer needs a prompt of its own."))
@@ -162,9 +177,8 @@ def activate(
     knots = LevelMap.objects.filter(calibration=calibration, version=version).values_list("knots", flat=True).first()
     if with_level and knots is None:
         raise ValidationError(_("No level was fitted for this version. Fit it, or activate it without."))
-    now = Activation.objects.select_for_update().filter(
-        task=task, dimension=calibration.prompt.dimension, ended_at=None
-    )
+    Task.objects.select_for_update().get(pk=task.pk)
+    now = Activation.objects.filter(task=task, dimension=calibration.prompt.dimension, ended_at=None)
     now.update(ended_at=timezone.now())
     return Activation.objects.create(
         task=task,
@@ -209,17 +223,24 @@ def mark_unclear(
     """Note that people and judge differ here because the guideline leaves it open. Raises ValidationError."""
     if not note.strip():
         raise ValidationError(_("Write what the guideline leaves open."))
+    if not selections.rated(calibration).filter(pk=candidate.pk).exists():
+        raise ValidationError(_("People have not scored this edit in this study."))
     values = {"study": calibration.study, "version": version, "note": note.strip(), "by": by, "settled_at": None}
     return UnclearPoint.objects.update_or_create(calibration=calibration, candidate=candidate, defaults=values)[0]
 
 
 @transaction.atomic
 def settle_unclear(*, point: UnclearPoint, words: str) -> None:
-    """Put the point aside; ``words``, if there are any, go to the study's guidelines as a paragraph of their own."""
+    """Put the point aside; ``words``, if there are any, go to the study's guidelines as a paragraph of their own.
+
+    Raises ValidationError where that was done: the same words twice help nobody.
+    """
+    now = timezone.now()
+    if not UnclearPoint.objects.filter(pk=point.pk, settled_at=None).update(settled_at=now):
+        raise ValidationError(_("Somebody has settled this already. Load the page again."))
+    point.settled_at = now
     if words.strip():
         study = Study.objects.select_for_update().get(pk=point.study_id)
         study.guidelines = f"{study.guidelines.rstrip()}\n\n{words.strip()}\n".lstrip()
         study.full_clean()
         study.save(update_fields=["guidelines"])
-    point.settled_at = timezone.now()
-    point.save(update_fields=["settled_at"])

@@ -3,6 +3,7 @@ among the versions until they accept them."""
 
 from __future__ import annotations
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
@@ -31,6 +32,8 @@ def with_question(*, parent: PromptVersion, text: str, by: User | None) -> Promp
 @transaction.atomic
 def start_ablation(*, calibration: Calibration, version: PromptVersion, by: User | None) -> Job:
     """Score the version without each of its questions in turn, on the dev part. Raises ValidationError."""
+    if not version.asked:
+        raise ValidationError(_("This version asks no question, so there is none to leave out."))
     return score_versions(
         calibration=calibration, versions=[version, *_made(version, by).values()], by=by, dev_only=True
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from annotation.models import Candidate, Task
+from scoring.asking.forms import beside
 from scoring.asking.jobs import channel_of
 from scoring.calibration import comparing, disagreements, drift, queries, services, trials
 from scoring.calibration.figures import page_figures
@@ -30,6 +32,10 @@ from webapp.core.paging import page_of
 from webapp.live import boards
 
 
+NUMBER = re.compile("[0-9]{1,9}")  # of a version, a place or a candidate, as an address may hold it
+MOST_CHOSEN = 500  # points of the scatter
+
+
 def _found(uid: UUID) -> Calibration:
     rows = Calibration.objects.select_related("prompt__task", "study__dataset", "judge", "current", "created_by")
     return get_object_or_404(rows, uid=uid)
@@ -39,7 +45,7 @@ def _version(calibration: Calibration, number: str | int | None) -> PromptVersio
     """The version of that number; the one in use where there is no number. Raises Http404."""
     if number in (None, "") and calibration.current:
         number = calibration.current.number
-    found = queries.version_of(calibration, int(number)) if str(number).isdecimal() else None  # type: ignore[arg-type]
+    found = queries.version_of(calibration, int(str(number))) if NUMBER.fullmatch(str(number)) else None
     if found is None:
         raise Http404
     return found
@@ -68,7 +74,7 @@ def new_calibration(request: HttpRequest) -> HttpResponse:
         try:
             return redirect(services.create_calibration(**form.values(), by=user_of(request)))
         except ValidationError as error:
-            form.add_error(None, error)
+            beside(form, error)
     return render(request, "calibration/new.html", {"form": form})
 
 
@@ -172,9 +178,9 @@ def activate(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
         if not form.is_valid():
             raise ValidationError([_("The reason is too long.")])
         made = services.activate(calibration=found, version=version, by=user_of(request), **form.cleaned_data)
+        messages.success(request, _("%(version)s is now the active scorer.") % {"version": version})
         if Anchor.objects.filter(task=made.task).exists():
             drift.start_check(task=made.task, version=version, judge=made.judge, by=user_of(request))
-        messages.success(request, _("%(version)s is now the active scorer.") % {"version": version})
     except ValidationError as error:
         _say(request, error)
     return _at(found, version)
@@ -186,10 +192,10 @@ def rows(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
     found = _found(uid)
     version = _version(found, number)
     if "ids" in request.GET:
-        keys = [int(part) for part in request.GET["ids"].split(",")[:500] if part.isdecimal()]
+        keys = [int(part) for part in request.GET["ids"].split(",")[:MOST_CHOSEN] if NUMBER.fullmatch(part)]
         context = {"rows": disagreements.of_candidates(found, version, keys), "chosen": len(keys)}
     else:
-        start = int(request.GET["start"]) if request.GET.get("start", "").isdecimal() else 0
+        start = int(request.GET["start"]) if NUMBER.fullmatch(request.GET.get("start", "")) else 0
         shown, count = disagreements.largest(found, version, start=start)
         after = start + len(shown)
         context = {"rows": shown, "next": after if after < count else None}
@@ -341,7 +347,7 @@ async def live(request: HttpRequest, uid: UUID, number: int) -> HttpResponseBase
         return HttpResponse(status=404)
     found, version = page
     key = f"calibration {found.uid} {version.pk}"
-    return boards.show(key, [channel_of(version), found.study.channel, found.channel], partial(_now, uid, number))
+    return await boards.show(key, [channel_of(version), found.study.channel, found.channel], partial(_now, uid, number))
 
 
 def _watched(user: User | AnonymousUser, uid: UUID, number: int) -> tuple[Calibration, PromptVersion] | None:

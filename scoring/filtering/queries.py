@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -191,7 +191,7 @@ def examples(
     found = list(shown.filter(pk__in=sample)[:EXAMPLES])
     if len(found) < min(EXAMPLES, count):
         found = list(shown[:EXAMPLES])
-    rows = Score.objects.filter(_by(scorers.values()), candidate__case__in=found, value__isnull=False)
+    rows = Score.objects.filter(candidate__case__in=found, value__isnull=False)
     best: dict[int, Score] = {}
     for row in rows.select_related("candidate__image", "candidate__editor", "candidate__case").order_by("value", "id"):
         case = row.candidate.case
@@ -199,13 +199,6 @@ def examples(
         if (row.version_id, row.judge_id) == (mine.version.pk, mine.judge.pk):
             best[case.pk] = row
     return [Example(case, case.level, best[case.pk]) for case in found if case.pk in best]
-
-
-def _by(scorers: Iterable[Scorer]) -> Q:
-    found = Q(pk__in=[])
-    for one in scorers:
-        found |= Q(version=one.version, judge=one.judge)
-    return found
 
 
 # The list of scored candidates ---------------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CALLS, AT_ONCE, LATENCY, EDITS, SIDE = 10_000, 64, 0.2, 20, 64
 TEXT = "Judge the edit. " * 100  # about as long as a rendered prompt
 SAID = {"answers": [{"question": 1, "answer": "yes", "why": "it is red"}], "reasoning": "It fits. " * 20, "score": 4}
-WARM = 0.1  # share of the answers after which memory should stay as it is
 
 
 def row(what: str, value: float, unit: str, target: str = "") -> None:
@@ -141,11 +140,12 @@ def report(folder: Path, seconds: float, memory: list[tuple[float, float]], serv
     row("share of the ideal rate", 100 * calls / asking / ideal, "%", "at least 90")
     row("share of the ideal rate, start and end of the process included", 100 * calls / seconds / ideal, "%")
     row("most requests at once, seen by the endpoint", served["most_at_once"], "", f"{AT_ONCE}")
-    warm = answers[int(len(answers) * WARM)]
-    before = max(size for at, size in memory if at <= warm)
-    after = max(size for at, size in memory if at > warm)
-    row("memory after a tenth of the answers", before, "MB")
-    row("memory, peak of the rest", after, "MB", "under 10 % more")
+    tenth, half = (max(size for at, size in memory if at <= answers[calls // part]) for part in (10, 2))
+    peak = max(size for _, size in memory)
+    row("memory, most until a tenth of the answers", tenth, "MB")
+    row("memory, most until half of the answers", half, "MB")
+    row("memory, most", peak, "MB")
+    row("growth of memory in the second half", 100 * (peak / half - 1), "%", "under 10")
     print("memory (MB) every 5 s:", *(round(size) for _, size in memory[::10]))
 
 

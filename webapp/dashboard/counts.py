@@ -17,6 +17,7 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.models import Candidate, Case, Dataset, Mark, Proposal, ProposalState, Unit, Unmade
+from scoring.models import Score
 
 LARGE = 50_000
 KEPT = 30
@@ -35,6 +36,8 @@ class Counts:
     unmade: int
     marks: int
     judged: int  # candidates with a mark
+    tasks: int  # that have cases
+    scored: int  # by judges: a score of a candidate by a version of a prompt
     bare: ByKey  # by data set, as the next four
     unseen: ByKey
     proposals: ByKey  # that wait
@@ -76,7 +79,7 @@ def total(rows: ByKey) -> int:
 
 
 def counts() -> Counts:
-    """Eleven queries, the database's size among them; none where they are kept."""
+    """Twelve queries, the database's size among them; none where they are kept."""
     if kept := _read():
         return kept
     fresh = _count()
@@ -92,6 +95,7 @@ def _count() -> Counts:
         cases=Count("pk"),
         sources=Count("source", distinct=True),
         categorised=Count("source", distinct=True, filter=known),
+        tasks=Count("task", distinct=True),
     )
     bare = Case.objects.filter(~Exists(Candidate.objects.filter(case=OuterRef("pk"))))
     unseen = Case.objects.filter(~(known | looked_at)).order_by().values_list("dataset")
@@ -104,6 +108,7 @@ def _count() -> Counts:
         **marks,
         candidates=Candidate.objects.count(),
         unmade=Unmade.objects.count(),
+        scored=Score.objects.filter(value__isnull=False).count(),
         bare=_by(bare, "dataset"),
         unseen=_largest_first(unseen.annotate(n=Count("source", distinct=True))),
         proposals=_by(Proposal.objects.filter(state=ProposalState.OPEN), "dataset"),

@@ -25,6 +25,7 @@ from annotation.protocols import PRESETS, Protocol
 from annotation.simulation import job as simulation
 from annotation.studies import add_member, create_study
 from drawnworld.dataset import write_dataset
+from scoring.asking.judges import ensure_judge
 from training.demo import photographs
 from training.generation import start_generation
 from training.gpu.classical_ops.variants import VARIANTS
@@ -92,6 +93,7 @@ def make_demo(say: Say) -> None:
     if not Job.objects.filter(kind="generate", config__dataset=str(drawn.uid)).exists():
         start_generation(dataset=drawn, editors=of_drawn_world, seeds=1, by=None)  # for the worker, when it is up
     _calibration(say)
+    ensure_judge(slug="embedded-judge", name=_("Embedded judge of the drawn world"), kind="drawn")
 
 
 def _calibration(say: Say) -> None:

@@ -59,13 +59,24 @@ class Studies:
     pairs: int  # exports of preference pairs
 
 
-def stages(counts: Counts, places: Places, studies: Studies) -> list[Stage]:
-    """Import, generate, annotate, aggregate, export."""
+@dataclass(frozen=True)
+class Scorers:
+    """Numbers of scorers: tasks that have one active, of the tasks that have cases; desks, scored candidates."""
+
+    active: int
+    tasks: int
+    calibrations: int
+    scored: int
+
+
+def stages(counts: Counts, places: Places, studies: Studies, scorers: Scorers) -> list[Stage]:
+    """Import, generate, annotate, aggregate, calibrate, export."""
     return [
         _import(counts, places),
         _generate(counts, places),
         _annotate(counts, studies),
         _aggregate(counts, places),
+        _calibrate(scorers),
         _export(studies),
     ]
 
@@ -132,6 +143,24 @@ def _aggregate(counts: Counts, places: Places) -> Stage:
         meaning=_("of the candidates are judged"),
         details=[
             Detail(ngettext("candidate judged", "candidates judged", counts.judged), counts.judged, places.judged)
+        ],
+    )
+
+
+def _calibrate(scorers: Scorers) -> Stage:
+    page = reverse("calibrations")
+    return Stage(
+        key="calibrate",
+        name=_("Calibrate"),
+        count=scorers.active,
+        label=ngettext("active scorer", "active scorers", scorers.active),
+        href=page,
+        part=min(scorers.active, scorers.tasks),
+        whole=scorers.tasks,
+        meaning=_("of the tasks with cases have one"),
+        details=[
+            Detail(ngettext("calibration", "calibrations", scorers.calibrations), scorers.calibrations, page),
+            Detail(ngettext("score by a judge", "scores by judges", scorers.scored), scorers.scored, reverse("judges")),
         ],
     )
 

@@ -32,6 +32,7 @@ class Facts:
     unasked: tuple[Place, ...] = ()  # data sets with candidates and no study
     short: tuple[Place, ...] = ()  # open studies with fewer annotators than every unit needs
     waiting: tuple[Place, ...] = ()  # open studies with answers still to give
+    uncalibrated: tuple[Place, ...] = ()  # studies with scores by people that no calibration uses
     unexported: tuple[Place, ...] = ()  # finished studies that were never exported
     unseen: tuple[Place, ...] = ()  # data sets with source images that have no category
 
@@ -61,6 +62,7 @@ def steps(facts: Facts) -> list[Step]:
         _unasked(facts.unasked),
         _short(facts.short),
         _waiting(facts.waiting),
+        _uncalibrated(facts.uncalibrated),
         _unexported(facts.unexported),
         _unseen(facts.unseen),
     ]
@@ -151,6 +153,13 @@ def _waiting(places: tuple[Place, ...]) -> Step | None:
         places[0].count,
     )
     return Step("answers", words % _named(places), _("See who is on it"), places[0].href)
+
+
+def _uncalibrated(places: tuple[Place, ...]) -> Step | None:
+    if not places:
+        return None
+    words = _("People have scored edits in “%(name)s”, and no scorer is calibrated against them%(more)s.")
+    return Step("calibrate", words % _named(places), _("Calibrate"), places[0].href)
 
 
 def _unexported(places: tuple[Place, ...]) -> Step | None:

@@ -13,9 +13,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Dataset, Member, Study, StudyState
+from annotation.protocols import RATING
+from scoring.models import Activation, Calibration
 from webapp.dashboard import health, next_steps
 from webapp.dashboard.counts import ByKey, Counts, counts
-from webapp.dashboard.funnel import Places, Studies, stages
+from webapp.dashboard.funnel import Places, Scorers, Studies, stages
 from webapp.dashboard.next_steps import Facts, Place
 from webapp.jobs import kinds, machine
 from webapp.jobs.machine import Machine
@@ -74,16 +76,19 @@ def overview() -> dict[str, Any]:
     """Everything that the page shows."""
     found, datasets = counts(), list(Dataset.objects.only("uid", "name", "notice").order_by("pk"))
     studies, exports = _studies(found), _exports()
+    desks = list(Calibration.objects.order_by().values_list("study", flat=True))
     failed = _failed()
     queues, working = [queue_health(queue) for queue in (kinds.DEFAULT, kinds.GPU)], list(at_work()[:AT_WORK_SHOWN])
     system = _system(found)
     silent = [job for job in working if is_silent(job)]
     return {
-        "stages": stages(found, _places(found, datasets), _study_numbers(studies, exports)),
+        "stages": stages(
+            found, _places(found, datasets), _study_numbers(studies, exports), _scorers(found, len(calibrated))
+        ),
         "counted_at": found.moment if found.is_large else None,
         "demo": [data.name for data in datasets if data.notice],
         "simulated": [row.study.name for row in studies if row.study.is_simulated],
-        "steps": next_steps.steps(_facts(found, datasets, studies, exports, failed)),
+        "steps": next_steps.steps(_facts(found, datasets, studies, exports, failed, calibrated=desks)),
         "problems": health.problems(queues, silent, system.disk_free, system.disk_total),
         "queues": [_queue_line(queue, working) for queue in queues],
         "system": system,
@@ -133,11 +138,26 @@ def _study_numbers(studies: list[StudyRow], exports: list[tuple[str, str]]) -> S
     )
 
 
+def _scorers(found: Counts, desks: list[int]) -> Scorers:
+    return Scorers(
+        active=Activation.objects.filter(ended_at=None).values("task").distinct().count(),
+        tasks=found.tasks,
+        calibrations=len(desks),
+        scored=found.scored,
+    )
+
+
 # What to do next ----------------------------------------------------------------------------------------------------
 
 
 def _facts(
-    found: Counts, datasets: list[Dataset], studies: list[StudyRow], exports: list[tuple[str, str]], failed: list[Job]
+    found: Counts,
+    datasets: list[Dataset],
+    studies: list[StudyRow],
+    exports: list[tuple[str, str]],
+    failed: list[Job],
+    *,
+    calibrated: list[int],
 ) -> Facts:
     asked, taken = {row.study.dataset_id for row in studies}, {study for study, _table in exports}
     ongoing = [row for row in studies if row.study.state == StudyState.OPEN and row.given < row.wanted]
@@ -156,6 +176,11 @@ def _facts(
         ),
         short=tuple(_of_study(row, "study_members") for row in ongoing if row.members < row.study.protocol.raters),
         waiting=tuple(_of_study(row, "study") for row in ongoing if row.members >= row.study.protocol.raters),
+        uncalibrated=tuple(
+            Place(row.study.name, f"{reverse('new_calibration')}?people={row.study.uid}/{_first(row.study)}", row.given)
+            for row in studies
+            if row.given and row.study.protocol.kind == RATING and row.study.pk not in calibrated
+        ),
         unexported=tuple(_of_study(row, "study") for row in unexported),
         unseen=_at(found.unseen, datasets, "categories"),
     )
@@ -169,6 +194,10 @@ def _at(rows: ByKey, datasets: list[Dataset], page: str, more: str = "") -> tupl
         for key, count in rows
         if key in by_key  # counts that are kept may be older than the list
     )
+
+
+def _first(study: Study) -> str:
+    return study.protocol.dimensions[0].key
 
 
 def _of_study(row: StudyRow, page: str) -> Place:

@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 import structlog
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
 from django.http import StreamingHttpResponse
@@ -36,11 +37,13 @@ _threads = ThreadPoolExecutor(THREADS, thread_name_prefix="board")
 _boards: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Board]] = WeakKeyDictionary()
 
 
-def show(key: str, channels: Sequence[str], compute: Compute) -> StreamingHttpResponse:
-    """The response that feeds one viewer of the board ``key``. Check access first.
+async def show(key: str, channels: Sequence[str], compute: Compute) -> StreamingHttpResponse:
+    """The response that feeds one viewer of the board ``key``. Check access first; the database connection that this
+    took is closed here, or every viewer would hold one.
 
     ``compute`` returns the figures; of several viewers' the first one's is used, so it may depend on ``key`` alone.
     """
+    await sync_to_async(connections.close_all)()
     response = StreamingHttpResponse(_watch(key, channels, compute), content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"

@@ -3,6 +3,7 @@ import { write } from "../figures.js";
 import { confusion, histogram, ranges } from "./charts.js";
 import { Scatter } from "./scatter.js";
 
+const MOST_CHOSEN = 500; // points of a brush that the server is asked for: an address has its limits
 const QUIET = 1500; // between two readings of the parts that are fetched
 const page = document.getElementById("calibration");
 const versions = document.querySelector("#versions [data-part]");
@@ -49,7 +50,7 @@ async function read(address, place, add = false) {
 async function choose(keys) {
   if (!keys.length) return;
   all.hidden = false;
-  await read(`${page.dataset.rows}?ids=${keys.join(",")}`, rows);
+  await read(`${page.dataset.rows}?ids=${keys.slice(0, MOST_CHOSEN).join(",")}`, rows);
   document.querySelector("#disagreements h2").focus();
 }
 
