@@ -8,6 +8,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from scoring.asking.backends import Backend, Identity, Settings
+from scoring.judging.contract import JudgeError
+from scoring.judging.endpoint import Settings as Asked
 from scoring.judging.pictures import PREPROCESSING
 from webapp.endpoints.http import CHAT
 from webapp.endpoints.models import Endpoint
@@ -44,8 +46,11 @@ def _identity(settings: Settings) -> Identity:
     if found is None:
         message = _("The endpoint “%(slug)s” does not exist. An admin sets it up on the page Endpoints.")
         raise ValidationError(message % {"slug": settings.get("endpoint")})
-    asked = {name: value for name, value in settings.items() if name != "endpoint"}
-    return Identity(f"endpoint {found.base_url}", found.model, PREPROCESSING, asked)
+    try:
+        asked = Asked.read({name: value for name, value in settings.items() if name != "endpoint"})
+    except JudgeError as error:
+        raise ValidationError(str(error)) from None
+    return Identity(f"endpoint {found.base_url}", found.model, PREPROCESSING, asked.answering())
 
 
 def _priced(settings: Settings) -> bool:

@@ -3,8 +3,8 @@
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from scoring.models import Answer, DriftCheck, Judge, PromptVersion, Score
 from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
-from webapp.jobs.folder import JobError
+from webapp.jobs.folder import JobError, read_json, write_json
 from webapp.jobs.kinds import DEFAULT, GPU, JobKind
 from webapp.jobs.models import Job
 from webapp.live.streams import publish
@@ -36,7 +36,7 @@ ON_GPU, AT_SERVICE = "score", "score-service"
 KINDS = (ON_GPU, AT_SERVICE)
 MOST = 1_000_000
 CHUNK = 500
-
+SHARED = "shared.json"  # beside the requests: see _Listed
 
 _followers: dict[str, Callable[[Job], None]] = {}
 
@@ -137,19 +137,33 @@ def _asked(job: Job) -> list[_Asked]:
     ]
 
 
+@dataclass
+class _Listed:
+    """The list of requests while it is written. ``keys``: all that it is about. ``shared``: by version, candidates that
+    have their score from a request further up: pictures and texts can be equal, of other cases or by another version.
+    """
+
+    keys: set[str] = field(default_factory=set)
+    shared: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+
+
 def _prepare(job: Job) -> None:
-    """Write the requests that are not answered yet, once, and keep the scores that follow from old answers."""
-    path = job.folder / "inputs" / "requests.jsonl"
-    if path.exists():
-        return
-    part, seen = path.with_suffix(".part"), set[str]()
+    """Write the requests that are not answered yet, and keep the scores that follow from old answers.
+
+    Anew for every attempt: what another job was answered meanwhile is not paid again. What this job was answered stays
+    in the list, whose program knows it.
+    """
+    path, listed = job.folder / "inputs" / "requests.jsonl", _Listed()
+    part = path.with_suffix(".part")
     try:
         with part.open("w", encoding="utf-8") as file:
             for asked in _asked(job):
                 for some in _chunks(job, asked):
-                    file.writelines(_lines(job, asked, some, seen))
+                    file.writelines(_lines(job, asked, some, listed))
+                    jobs.heartbeat(job)  # a long list takes longer than a worker may be silent
     except (ValidationError, PromptError) as error:
         raise JobError(" ".join(getattr(error, "messages", [str(error)]))) from None
+    write_json(job.folder / "inputs" / SHARED, listed.shared)
     part.rename(path)
 
 
@@ -159,17 +173,17 @@ def _chunks(job: Job, asked: _Asked) -> Iterator[list[Wanted]]:
         yield wanted(asked.asking, some)
 
 
-def _lines(job: Job, asked: _Asked, rows: list[Wanted], seen: set[str]) -> Iterator[str]:
-    """``seen``: keys that an earlier version of this job asks for; two versions may read the same."""
+def _lines(job: Job, asked: _Asked, rows: list[Wanted], listed: _Listed) -> Iterator[str]:
     keys = {row.candidate.pk: row.keys for row in rows}
     every = [key for passes in keys.values() for key in passes]
-    answered = set(Answer.objects.filter(key__in=every, status__in=keeping.FINAL).values_list("key", flat=True))
-    known = {pk: passes for pk, passes in keys.items() if not answered.isdisjoint(passes)}
-    _keep(job, asked, known)
-    for request in requests(asked.asking, rows, answered | seen, job.folder):
+    found = Answer.objects.filter(key__in=every, status__in=keeping.FINAL)
+    answered: dict[str, int | None] = dict(found.values_list("key", "job"))
+    _keep(job, asked, {pk: passes for pk, passes in keys.items() if not answered.keys().isdisjoint(passes)})
+    theirs = {key for key, by in answered.items() if by != job.pk}
+    for request in requests(asked.asking, rows, theirs | listed.keys, job.folder):
         yield json.dumps(replace(request, ref=(asked.place, *request.ref)).to_json(), ensure_ascii=False) + "\n"
-    if len(job.config["versions"]) > 1:
-        seen.update(every)
+    listed.shared[asked.place] += [pk for pk, passes in keys.items() if not listed.keys.isdisjoint(passes)]
+    listed.keys.update(every)
 
 
 def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
@@ -183,18 +197,26 @@ def _on_events(job: Job, events: list[dict[str, Any]]) -> None:
     for event in answers:
         touched[event["ref"][0]].update(event["ref"][1:])
     for place, candidates in touched.items():
-        rows = wanted(every[place].asking, list(selections.in_order(Candidate.objects.filter(pk__in=candidates))))
-        _keep(job, every[place], {row.candidate.pk: row.keys for row in rows})
+        _keep_again(job, every[place], candidates)
 
 
 def _on_result(job: Job, _summary: dict[str, Any]) -> None:
-    """Of versions that read the same one was asked: the others have their scores from its answers."""
-    if len(job.config["versions"]) > 1:
-        for asked in _asked(job):
-            for rows in _chunks(job, asked):
-                _keep(job, asked, {row.candidate.pk: row.keys for row in rows})
+    """Of candidates and versions whose requests are equal one was asked: the others have their scores from its
+    answers."""
+    shared = read_json(job.folder / "inputs" / SHARED) or {}
+    for asked in _asked(job) if any(shared.values()) else []:
+        candidates = shared.get(str(asked.place), [])
+        for start in range(0, len(candidates), CHUNK):
+            _keep_again(job, asked, candidates[start : start + CHUNK])
+            jobs.heartbeat(job)
     if follower := _followers.get(job.config["then"].get("name", "")):
         follower(job)
+
+
+def _keep_again(job: Job, asked: _Asked, candidates: Iterable[int]) -> None:
+    """Make the scores of these anew, as far as they are still there."""
+    rows = wanted(asked.asking, list(selections.in_order(Candidate.objects.filter(pk__in=candidates))))
+    _keep(job, asked, {row.candidate.pk: row.keys for row in rows})
 
 
 @transaction.atomic

@@ -31,7 +31,6 @@ from webapp.accounts.models import User
 from webapp.core.paging import page_of
 from webapp.live import boards
 
-
 NUMBER = re.compile("[0-9]{1,9}")  # of a version, a place or a candidate, as an address may hold it
 MOST_CHOSEN = 500  # points of the scatter
 

@@ -82,9 +82,7 @@ def overview() -> dict[str, Any]:
     system = _system(found)
     silent = [job for job in working if is_silent(job)]
     return {
-        "stages": stages(
-            found, _places(found, datasets), _study_numbers(studies, exports), _scorers(found, len(calibrated))
-        ),
+        "stages": stages(found, _places(found, datasets), _study_numbers(studies, exports), _scorers(found, desks)),
         "counted_at": found.moment if found.is_large else None,
         "demo": [data.name for data in datasets if data.notice],
         "simulated": [row.study.name for row in studies if row.study.is_simulated],
