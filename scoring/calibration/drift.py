@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 
 import numpy as np
 from django.core.exceptions import ValidationError
@@ -153,10 +152,15 @@ def _scores(check: DriftCheck, anchors: list[str]) -> np.typing.NDArray[np.float
 def page(task: Task) -> dict[str, object]:
     active = Activation.objects.filter(task=task, ended_at=None).select_related("version__prompt", "judge").first()
     candidates = Candidate.objects.filter(pk__in=Anchor.objects.filter(task=task).values("candidate"))
+    anchors = list(candidates.select_related("image", "editor", "case__dataset").order_by("pk"))
+    rows = rows_of(task)
+    judges = [active.judge] if active else []
+    notices = [row.notice for row in (*judges, *(row.check.judge for row in rows))]
+    notices += [candidate.case.dataset.notice for candidate in anchors]
     return {
         "task": task,
         "active": active,
-        "rows": rows_of(task),
-        "anchors": list(candidates.select_related("image", "editor", "case__dataset").order_by("pk")),
-        "month": date.today().replace(day=1),
+        "rows": rows,
+        "anchors": anchors,
+        "notices": " ".join(dict.fromkeys(filter(None, notices))),
     }

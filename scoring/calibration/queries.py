@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from django.db.models import Count, Exists, OuterRef, QuerySet
+from django.utils.translation import gettext as _
 
 from annotation.models import Mark, Study, Task
 from scoring.asking.jobs import KINDS
@@ -26,14 +27,20 @@ def calibrations() -> QuerySet[Calibration]:
 
 
 def people_choices() -> list[tuple[str, str]]:
-    """Studies with scores, by dimension: (uid/dimension, name)."""
+    """Studies with scores, by dimension: (uid/dimension, name). What is no people's says so."""
     scored = Mark.objects.filter(judgement__study=OuterRef("pk"), score__isnull=False)
     studies = Study.objects.filter(Exists(scored)).select_related("dataset").order_by("-id")
     return [
-        (f"{study.uid}/{dimension.key}", f"{study.name}: {dimension.label}")
+        (f"{study.uid}/{dimension.key}", f"{study.name}: {dimension.label}{_marks(study)}")
         for study in studies
         for dimension in study.protocol.dimensions
     ]
+
+
+def _marks(study: Study) -> str:
+    marks = [_("simulation")] if study.is_simulated else []
+    marks += [study.dataset.notice] if study.dataset.notice else []
+    return f" ({', '.join(marks)})" if marks else ""
 
 
 def version_of(calibration: Calibration, number: int) -> PromptVersion | None:
@@ -120,7 +127,7 @@ def notices(calibration: Calibration) -> str:
 
 def active_scorers() -> list[tuple[Task, list[Activation]]]:
     """Each task that has had a scorer, with its activations, newest first."""
-    rows = Activation.objects.select_related("task", "version__prompt", "judge", "by", "calibration")
+    rows = Activation.objects.select_related("task", "version__prompt", "judge", "by", "calibration__study")
     found: dict[str, tuple[Task, list[Activation]]] = {}
     for row in rows.order_by("task__position", "-id"):
         found.setdefault(row.task_id, (row.task, []))[1].append(row)

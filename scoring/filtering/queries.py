@@ -231,7 +231,7 @@ LIST = {
 
 
 def scored(dataset: Dataset, values: Mapping[str, str]) -> QuerySet[Score]:
-    """The scores that all filters leave, by their keys alone: whole rows take long to sort. ``loaded`` gets the rest."""
+    """The scores that all filters leave, without their fields, as whole rows take long to sort; see ``loaded``."""
     return narrowed(scores_of(dataset).only("pk"), LIST, values)
 
 

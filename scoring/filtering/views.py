@@ -39,5 +39,7 @@ def scored_candidates(request: HttpRequest, uid: UUID) -> HttpResponse:
     """A contact sheet of the candidates that have a score, or a reason for none."""
     found = dataset_of(request, uid)
     offered = filters.chosen(queries.list_filters(queries.scorers_of(found)), request.GET)
-    page = page_of(request, queries.scored(found, offered.values), size=120)
-    return render(request, "filtering/scored.html", {"dataset": found, "filters": offered, "page": queries.loaded(page)})
+    page = queries.loaded(page_of(request, queries.scored(found, offered.values), size=120))
+    notices = sorted({score.judge.notice for score in page if score.judge.notice})
+    context = {"dataset": found, "filters": offered, "page": page, "notices": notices}
+    return render(request, "filtering/scored.html", context)

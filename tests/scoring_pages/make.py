@@ -54,7 +54,7 @@ def version(task: str | None = "add", *, low: int = 0, high: int = 5, prompt: Pr
 
 
 def dataset(groups: Mapping[str, Iterable[list[float | None]]], notice: str = "", owner: Any = None) -> Dataset:
-    """For each task its cases, each a list of its candidates' scores; None for a candidate without. See ``score_all``."""
+    """For each task its cases, each a list of its candidates' scores as ``score_all`` gives them; None: without."""
     number = next(_number)
     data = Dataset.objects.create(slug=f"scored-{number}", name=f"Scored {number}", notice=notice, created_by=owner)
     editor = judging.ensure_editor(slug="editor-0", name="Editor 0")

@@ -63,9 +63,7 @@ def browser(bob: User) -> Client:
 def rule_of(
     versions: dict[str, PromptVersion], judge: Judge, by: By = By.BEST, keep: bool = True, **thresholds: float | None
 ) -> Rule:
-    tasks = {
-        task: TaskRule(str(one.uid), judge.slug, thresholds.get(task, 5.0)) for task, one in versions.items()
-    }
+    tasks = {task: TaskRule(str(one.uid), judge.slug, thresholds.get(task, 5.0)) for task, one in versions.items()}
     return Rule(by, keep, tasks)
 
 
@@ -237,9 +235,7 @@ def test_a_failure_in_the_middle_leaves_nothing(
     assert do(job).versions.count() == 1  # it can be resumed
 
 
-def test_a_deleted_data_set_or_judge_is_said(
-    data: Dataset, versions: dict[str, PromptVersion], judge: Judge
-) -> None:
+def test_a_deleted_data_set_or_judge_is_said(data: Dataset, versions: dict[str, PromptVersion], judge: Judge) -> None:
     one, other = start(data, rule_of(versions, judge)), start(data, rule_of(versions, judge), "Other")
     Score.objects.all().delete()
     judge.delete()

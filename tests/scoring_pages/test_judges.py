@@ -152,6 +152,10 @@ def test_the_owner_deletes(browser: Client, bob: User) -> None:
     assert Judge.objects.count() == 0
 
 
+def test_a_judge_of_the_name_new_can_be_deleted(browser: Client, bob: User) -> None:
+    assert "The judge was deleted." in text_of(delete(browser, make.judge("new", created_by=bob)))
+
+
 def test_an_admin_deletes_what_others_made(client: Client, alice: User, bob: User) -> None:
     client.force_login(alice)
     assert delete(client, make.judge(created_by=bob)).status_code == 200

@@ -120,9 +120,7 @@ def test_the_active_scorer_comes_first(data: Dataset, versions: dict[str, Prompt
     assert form.choices[0].reason == "The active scorer."
 
 
-def test_without_prompts_judges_or_candidates_the_page_says_so(
-    browser: Client, data: Dataset, judge: Judge
-) -> None:
+def test_without_prompts_judges_or_candidates_the_page_says_so(browser: Client, data: Dataset, judge: Judge) -> None:
     PromptVersion.objects.exclude(prompt__task__in=GROUPS).update(is_trial=True)  # those that are there from the start
     alone = make.dataset({"style": [[None]]})
     page = text_of(browser.get(url_of(alone)))

@@ -46,6 +46,10 @@ class Settings:
     rule: Rule
     most_cost: float | None
 
+    def __post_init__(self) -> None:
+        if any(one.judge != self.judge for one in self.rule.tasks.values()):
+            raise ValueError("The rule goes by another judge than the one that scores.")
+
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "rule": self.rule.to_json()}
 
