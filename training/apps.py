@@ -8,10 +8,12 @@ class TrainingConfig(AppConfig):
         from annotation.curation import categorisers
         from scoring.asking import backends
         from training import categorising, generation, judges
+        from training.recipes import job as recipe_step
         from webapp.jobs.kinds import register
 
         register(generation.KIND)
         register(categorising.KIND)
+        register(recipe_step.KIND)
         categorisers.register(categorising.CLIP)
         backends.register(judges.DRAWN)
         backends.register(judges.TRANSFORMERS)

@@ -61,8 +61,8 @@ def _categories(recipe: Recipe, wish: Settings) -> list[Job]:
         raise LeftOut(_("No model was chosen: the categories that are there are used."))
     if not sources_of(recipe.dataset).exclude(source_facts__method=PERSON).exists():
         raise LeftOut(_("A person has looked at every source image."))
-    chosen = {"model": wish.clip_model, "threshold": wish.clip_threshold}
-    return [start_categorising(dataset=recipe.dataset, by=recipe.created_by, **chosen)]
+    by, model, threshold = recipe.created_by, wish.clip_model, wish.clip_threshold
+    return [start_categorising(dataset=recipe.dataset, by=by, model=model, threshold=threshold)]
 
 
 def _draw(recipe: Recipe, _wish: Settings) -> list[Job]:
