@@ -42,6 +42,10 @@ class StepState(models.TextChoices):
     SKIPPED = "skipped", _("Left out")
 
 
+OVER = (StepState.DONE, StepState.SKIPPED)
+MAKES_A_SET = (StepName.BALANCE, StepName.FILTER)  # nothing can follow without what these make
+
+
 class Recipe(Row):
     """What was asked for (``settings``: recipes.plan.Settings) and how far it is.
 
@@ -91,3 +95,9 @@ class Step(models.Model):
 
     def __str__(self) -> str:
         return str(self.get_name_display())
+
+    @property
+    def may_be_called_done(self) -> bool:
+        """Whether a person may say that the step is done as it is: it waits for that, or what it has made will do."""
+        stopped = self.state == StepState.STOPPED and self.name not in MAKES_A_SET
+        return stopped or self.state == StepState.WAITING

@@ -192,8 +192,8 @@ def test_only_candidates_of_the_prompts_task_that_are_not_set_aside(
 
 def test_splits_and_editors_of_a_data_set(data: Dataset, judge: Judge, version: PromptVersion) -> None:
     rows = make.candidates(data)
-    Case.objects.filter(pk=rows[0].case_id).update(split="train")
-    selection = selections.of_dataset(data, splits=["train"], editors=[rows[1].editor.slug])
+    Case.objects.filter(pk=rows[0].case_id).update(split="test")
+    selection = selections.of_dataset(data, splits=["test"], editors=[rows[1].editor.slug])
     asked = make.prepared(make.start(data, judge, version, selection=selection))
     assert [request.ref[1] for request in asked] == [rows[1].pk]
 

@@ -49,7 +49,9 @@ class Row:
 
 class RecipeForm(forms.Form):
     name = forms.CharField(
-        label=_("Name"), max_length=60, help_text=_("Of the filtered set. The draw with its candidates is named after it.")
+        label=_("Name"),
+        max_length=60,
+        help_text=_("Of the filtered set. The draw with its candidates is named after it."),
     )
     preset = forms.ChoiceField(label=_("Targets"), choices=PRESETS, initial=REALPREF)
     total = forms.IntegerField(
@@ -83,9 +85,7 @@ class RecipeForm(forms.Form):
         help_text=_("A name in the GPU machine's cache, or a folder there. Empty: the categories that are there."),
     )
     clip_threshold = forms.FloatField(label=_("At least so sure"), min_value=0, max_value=1, initial=0.3)
-    near = forms.BooleanField(
-        label=_("Pictures that look alike stay in one split"), required=False, initial=True
-    )
+    near = forms.BooleanField(label=_("Pictures that look alike stay in one split"), required=False, initial=True)
     seed = forms.IntegerField(label=_("Seed of the draw and the splits"), min_value=0, max_value=2**31 - 1, initial=1)
     editors = forms.ModelMultipleChoiceField(
         label=_("Editors"),
@@ -93,9 +93,7 @@ class RecipeForm(forms.Form):
         to_field_name="slug",
         widget=forms.CheckboxSelectMultiple,
     )
-    seeds = forms.IntegerField(
-        label=_("Candidates of each case and editor"), min_value=1, max_value=100, initial=1
-    )
+    seeds = forms.IntegerField(label=_("Candidates of each case and editor"), min_value=1, max_value=100, initial=1)
     judge = forms.ModelChoiceField(label=_("Judge"), queryset=Judge.objects.all(), to_field_name="slug")
     by = forms.ChoiceField(
         label=_("A case's score is"),
@@ -150,7 +148,7 @@ class RecipeForm(forms.Form):
         name: str = self.cleaned_data["clip_model"]
         form = ClipForm({"model": name, "threshold": 0})
         if name and not form.is_valid():
-            raise ValidationError(form.errors["model"])
+            raise ValidationError(list(form.errors["model"]))
         return name
 
     def clean_most_cost(self) -> float | None:

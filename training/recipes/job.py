@@ -50,9 +50,7 @@ def draw(recipe: Recipe) -> dict[str, Any]:
 def split(recipe: Recipe) -> dict[str, Any]:
     """The same seed gives the same splits. Raises ValidationError."""
     wish = Settings.from_json(recipe.settings)
-    return dict(
-        apply_splits(dataset=drawn_of(recipe), fractions=dict(wish.fractions), seed=wish.seed, near=wish.near)
-    )
+    return dict(apply_splits(dataset=drawn_of(recipe), fractions=dict(wish.fractions), seed=wish.seed, near=wish.near))
 
 
 def _recipe(job: Job) -> Recipe | None:

@@ -74,9 +74,7 @@ def draw_of(wish: Settings, supply: Cells) -> balance.Recipe:
         return balance.Recipe(wish.preset, even_targets(mine, wish.total), wish.share, wish.seed)
     known = HP_EDIT if wish.preset == REALPREF else wish.own
     targets = {task: known[task] for task in wish.tasks if known.get(task)}
-    return balance.Recipe(
-        wish.preset, scaled(targets, wish.total) if wish.total else targets, wish.share, wish.seed
-    )
+    return balance.Recipe(wish.preset, scaled(targets, wish.total) if wish.total else targets, wish.share, wish.seed)
 
 
 @dataclass(frozen=True)

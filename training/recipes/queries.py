@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Count, Q
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
@@ -13,7 +12,7 @@ from annotation.curation.queries import cells_of, source_figures
 from annotation.models import Candidate, Dataset, Editor, ProposalState, Task, Unmade
 from scoring.asking.queries import scores_of
 from scoring.models import Judge, PromptVersion
-from training.models import Recipe, RecipeState, Step, StepName, StepState
+from training.models import OVER, Recipe, RecipeState, Step, StepName, StepState
 from training.recipes import costs, plan
 from training.recipes.plan import Estimate, Settings
 from webapp.jobs.models import Job
@@ -34,13 +33,13 @@ class Stage:
     """``part`` of ``whole`` is through, in the words of ``meaning``; ``href`` leads to what is counted."""
 
     name: str
-    count: int
-    label: str
-    href: str
-    part: int
-    whole: int
-    meaning: str
-    details: tuple[str, ...] = ()
+    count: int = 0
+    label: str = ""
+    href: str = ""
+    part: int = 0
+    whole: int = 0
+    meaning: str = ""
+    details: list[str] = field(default_factory=list)
 
     @property
     def percent(self) -> int:
@@ -70,20 +69,22 @@ def page_of_recipe(recipe: Recipe) -> dict[str, Any]:
     """Everything that the page shows. ``recipe`` comes with its data sets."""
     wish = Settings.from_json(recipe.settings)
     rows = _steps(recipe)
+    current = next((row.step for row in rows if row.step.state not in OVER), None)
     editors = list(Editor.objects.filter(slug__in=wish.editors))
     judge = Judge.objects.filter(slug=wish.judge).first()
-    notices = {row.notice for row in (recipe.dataset, *editors, *([judge] if judge else [])) if row.notice}
+    notices = {row.notice for row in editors} | ({judge.notice} if judge else set())
     return {
         "recipe": recipe,
         "wish": wish,
         "stages": _stages(recipe, wish),
         "steps": rows,
-        "current": next((row.step for row in rows if row.step.state not in (StepState.DONE, StepState.SKIPPED)), None),
+        "current": current,
+        "may_go_on": current is not None and current.may_be_called_done,
         "active": any(job.is_active for row in rows for job in row.jobs),
         "editors": editors,
         "judge": judge,
         "tasks": _tasks(wish),
-        "notices": sorted(notices),
+        "notices": sorted(notices - {"", recipe.dataset.notice}),
         "spent": costs.spent(recipe),
         "done": recipe.state == RecipeState.DONE,
     }
@@ -95,21 +96,28 @@ def _steps(recipe: Recipe) -> list[StepRow]:
 
 
 def _links(recipe: Recipe, step: Step) -> list[tuple[str, str]]:
-    drawn, kept = recipe.drawn, recipe.kept
-    over = step.state == StepState.DONE
-    if step.name == StepName.INSTRUCTIONS and step.state in (StepState.WAITING, StepState.RUNNING):
-        return [(_("Review the proposals"), reverse("review", args=[recipe.dataset.uid]))]
-    if step.name == StepName.CATEGORIES and over:
-        return [(_("Categories"), reverse("categories", args=[recipe.dataset.uid]))]
-    if step.name == StepName.BALANCE and drawn:
-        return [(drawn.name, drawn.get_absolute_url())]
-    if step.name == StepName.SCORES and drawn and step.state != StepState.TO_COME:
-        return [(_("Scores"), reverse("hard_cases", args=[drawn.uid]))]
-    if step.name == StepName.FILTER and kept:
-        return [(kept.name, kept.get_absolute_url()), (_("Its versions"), reverse("versions", args=[kept.uid]))]
-    if step.name == StepName.FREEZE and drawn and over:
-        return [(_("Versions"), reverse("versions", args=[drawn.uid]))]
-    return []
+    drawn, kept, over = recipe.drawn, recipe.kept, step.state == StepState.DONE
+    asked = step.name == StepName.INSTRUCTIONS and step.state in (StepState.RUNNING, StepState.WAITING)
+    found: list[tuple[str, str, Dataset | None, bool]] = [
+        (StepName.INSTRUCTIONS, "review", recipe.dataset, asked),
+        (StepName.CATEGORIES, "categories", recipe.dataset, over),
+        (StepName.BALANCE, "dataset", drawn, True),
+        (StepName.SCORES, "hard_cases", drawn, bool(step.state != StepState.TO_COME)),
+        (StepName.FILTER, "dataset", kept, True),
+        (StepName.FILTER, "versions", kept, True),
+        (StepName.FREEZE, "versions", drawn, over),
+    ]
+    labels = {
+        "review": _("Review the proposals"),
+        "categories": _("Categories"),
+        "hard_cases": _("Scores"),
+        "versions": _("Versions"),
+    }
+    return [
+        (labels.get(page, data.name), reverse(page, args=[data.uid]))
+        for name, page, data, shown in found
+        if name == step.name and data and shown
+    ]
 
 
 def _tasks(wish: Settings) -> list[TaskRow]:
@@ -125,58 +133,96 @@ def _tasks(wish: Settings) -> list[TaskRow]:
 
 def _stages(recipe: Recipe, wish: Settings) -> list[Stage]:
     """The funnel: sources, the draw, candidates, scores, what is kept."""
-    return [_sources(recipe, wish), *_made(recipe, wish)]
+    first, data = _sources(recipe, wish), recipe.drawn
+    if data is None:
+        return [first, *map(Stage, (_("Cases drawn"), _("Candidates"), _("Scored"), _("Kept")))]
+    cases = data.cases.count()
+    usable = Candidate.objects.usable().filter(case__dataset=data).count()
+    return [
+        first,
+        _cases(data, cases),
+        _candidates(data, wish, cases, usable),
+        _scored(data, wish, usable),
+        _kept(recipe),
+    ]
 
 
 def _sources(recipe: Recipe, wish: Settings) -> Stage:
     data = recipe.dataset
-    figures, cases = source_figures(data), data.cases.filter(task__in=wish.tasks).count()
+    figures = source_figures(data)
+    cases = data.cases.filter(task__in=wish.tasks).count()
     open_ = data.proposals.filter(state=ProposalState.OPEN, task__in=wish.tasks).count() if wish.endpoint else 0
-    details = [_("%(n)d cases of these tasks") % {"n": cases}]
-    if open_:
-        details.append(_("%(n)d proposals wait for people") % {"n": open_})
     return Stage(
-        _("Sources"),
-        figures["sources"],
-        _("source images"),
-        data.get_absolute_url(),
-        figures["by_person"] + figures["by_model"],
-        figures["sources"],
-        _("have a category"),
-        tuple(details),
+        name=_("Sources"),
+        count=figures["sources"],
+        label=_("source images"),
+        href=data.get_absolute_url(),
+        part=figures["by_person"] + figures["by_model"],
+        whole=figures["sources"],
+        meaning=_("have a category"),
+        details=[_("%(n)d cases of these tasks") % {"n": cases}, *_some(_("%(n)d proposals wait for people"), open_)],
     )
 
 
-def _made(recipe: Recipe, wish: Settings) -> list[Stage]:
-    data = recipe.drawn
-    if data is None:
-        names = (_("Cases drawn"), _("Candidates"), _("Scored"), _("Kept"))
-        return [Stage(name, 0, "", "", 0, 0, "") for name in names]
-    cases = data.cases.count()
+def _some(words: str, count: int) -> list[str]:
+    return [words % {"n": count}] if count else []
+
+
+def _cases(data: Dataset, cases: int) -> Stage:
     missing = sum(data.recipe.get("missing", {}).values())
-    usable = Q(fault="") | Q(fault_kept=True)
-    of_data = Candidate.objects.filter(case__dataset=data)
-    made = of_data.aggregate(all=Count("id"), usable=Count("id", filter=usable))
-    unmade = Unmade.objects.filter(case__dataset=data).count()
+    return Stage(
+        name=_("Cases drawn"),
+        count=cases,
+        label=_("cases"),
+        href=data.get_absolute_url(),
+        part=cases,
+        whole=cases + missing,
+        meaning=_("of what was asked for"),
+        details=_some(_("%(n)d are missing"), missing),
+    )
+
+
+def _candidates(data: Dataset, wish: Settings, cases: int, usable: int) -> Stage:
+    made, images = Candidate.objects.filter(case__dataset=data).count(), cases * len(wish.editors) * wish.seeds
+    failed = Unmade.objects.filter(case__dataset=data).count()
+    return Stage(
+        name=_("Candidates"),
+        count=made,
+        label=_("images"),
+        href=reverse("dataset_candidates", args=[data.uid]),
+        part=min(made, images),
+        whole=images,
+        meaning=_("of the grid is made"),
+        details=[*_some(_("%(n)d were set aside"), made - usable), *_some(_("%(n)d failed"), failed)],
+    )
+
+
+def _scored(data: Dataset, wish: Settings, usable: int) -> Stage:
     versions = [one.version for one in wish.rule.tasks.values()]
-    scored = scores_of(data).filter(version__uid__in=versions, judge__slug=wish.judge, value__isnull=False).count()
-    kept = recipe.kept.cases.count() if recipe.kept else 0
-    images, scores = cases * len(wish.editors) * wish.seeds, reverse("hard_cases", args=[data.uid])
-    aside = made["all"] - made["usable"]
-    return [
-        Stage(
-            _("Cases drawn"), cases, _("cases"), data.get_absolute_url(), cases, cases + missing,
-            _("of what was asked for"), tuple([_("%(n)d are missing") % {"n": missing}] if missing else []),
-        ),
-        Stage(
-            _("Candidates"), made["all"], _("images"), reverse("dataset_candidates", args=[data.uid]),
-            min(images, made["all"]), images, _("of the grid is made"),
-            tuple(_("%(n)d were set aside") % {"n": aside} if kind == "aside" else _("%(n)d failed") % {"n": unmade}
-                  for kind, n in (("aside", aside), ("unmade", unmade)) if n),
-        ),
-        Stage(_("Scored"), scored, _("scores"), scores, min(scored, made["usable"]), made["usable"], _("have a score")),
-        Stage(
-            _("Kept"), kept, _("hard cases"), recipe.kept.get_absolute_url() if recipe.kept else "", kept,
-            cases if recipe.kept else 0, _("of the draw stay"),
-        ),
-    ]  # fmt: skip
+    mine = scores_of(data).filter(version__uid__in=versions, judge__slug=wish.judge, value__isnull=False)
+    scored = mine.values("candidate").distinct().count()
+    return Stage(
+        name=_("Scored"),
+        count=scored,
+        label=_("candidates"),
+        href=reverse("hard_cases", args=[data.uid]),
+        part=scored,
+        whole=usable,
+        meaning=_("have a score"),
+    )
+
+
+def _kept(recipe: Recipe) -> Stage:
+    data = recipe.kept
+    if data is None or recipe.drawn is None:
+        return Stage(_("Kept"))
+    cases = data.cases.count()
+    return Stage(
+        name=_("Kept"),
+        count=cases,
+        label=_("hard cases"),
+        href=data.get_absolute_url(),
+        part=cases,
+        whole=recipe.drawn.cases.count(),
+        meaning=_("of the draw stay"),
+    )

@@ -16,15 +16,12 @@ from django.db.models import Q
 from django.utils.translation import gettext as _
 
 from annotation.models import Dataset, ProposalState
-from training.models import Recipe, RecipeState, Step, StepName, StepState
+from training.models import OVER, Recipe, RecipeState, Step, StepName, StepState
 from training.recipes import checks, steps
 from training.recipes.plan import Settings
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.models import ACTIVE, RESUMABLE, Job, State
-
-OVER = (StepState.DONE, StepState.SKIPPED)
-MAKES_A_SET = (StepName.BALANCE, StepName.FILTER)  # nothing can follow without them
 
 logger = structlog.get_logger()
 
@@ -159,7 +156,7 @@ def go_on(*, recipe: Recipe) -> Recipe:
     """
     recipe = _locked(recipe.pk)
     step = _current(recipe)
-    if step is None or not may_go_on(step):
+    if step is None or not step.may_be_called_done:
         raise ValidationError(_("No step waits for that now. Load the page again."))
     if step.name == StepName.INSTRUCTIONS:
         tasks = Settings.from_json(recipe.settings).tasks
@@ -168,12 +165,6 @@ def go_on(*, recipe: Recipe) -> Recipe:
     _save(step, StepState.DONE, step.message if step.state == StepState.STOPPED else "")
     _advance(recipe)
     return recipe
-
-
-def may_go_on(step: Step) -> bool:
-    """Whether a person may call the step done as it is."""
-    stopped = step.state == StepState.STOPPED and step.name not in MAKES_A_SET
-    return stopped or step.state == StepState.WAITING
 
 
 @transaction.atomic
