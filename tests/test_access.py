@@ -11,6 +11,7 @@ from scoring.models import Judge, VoteSet
 from scoring.prompts.loading import load_prompts
 from tests import make
 from tests.freezing import frozen
+from tests.recipes import recipe_row
 from webapp.accounts import services as accounts
 from webapp.endpoints.models import Endpoint
 from webapp.jobs import services as jobs
@@ -97,6 +98,13 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "exports": ("get", "", LOGIN, NO, NO, OK, OK),
     "export_file": ("get", "job", LOGIN, NO, NO, GONE, GONE),
     "generate": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "recipes": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_recipe": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "recipe": ("get", "recipe", LOGIN, NO, NO, OK, OK),
+    "recipe_now": ("get", "recipe", LOGIN, NO, NO, OK, OK),
+    "recipe_go_on": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
+    "recipe_try_again": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
+    "recipe_stop": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
     "editors": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_editor": ("get", "module", LOGIN, NO, NO, OK, OK),
     "editor": ("get", "editor", LOGIN, NO, NO, OK, OK),
@@ -155,6 +163,7 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "module": ["drawn"],
         "judge": [Judge.objects.create(slug="j", name="J", kind="endpoint", created_by=alice).slug],
         "judge_kind": ["endpoint"],
+        "recipe": [recipe_row(data, alice).uid],
         "prompt": ["hp-add"],
         "prompt_version": ["hp-add", 2],
     }

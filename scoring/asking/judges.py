@@ -9,8 +9,10 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from scoring.asking.backends import backend
+from scoring.asking.jobs import KINDS
 from scoring.models import Judge
 from webapp.accounts.models import User
+from webapp.jobs.models import ACTIVE, RESUMABLE, Job
 
 
 @transaction.atomic
@@ -46,9 +48,12 @@ def ensure_judge(*, slug: str, name: str, kind: str) -> Judge:
 
 @transaction.atomic
 def delete_judge(*, judge: Judge) -> None:
-    """Raises ValidationError where something was scored with it."""
+    """Raises ValidationError where something was scored or is calibrated with it, or a job that can go on uses it."""
+    waiting = Job.objects.filter(kind__in=KINDS, state__in=(*ACTIVE, *RESUMABLE), parent=None)
+    if any(config["judge"]["slug"] == judge.slug for config in waiting.values_list("config", flat=True)):
+        raise ValidationError(_("A job that is not done yet, or can be resumed, uses this judge."))
     try:
         judge.delete()
     except ProtectedError:
-        message = _("This judge is in use: it has scored something. It stays, so that it is known who scored.")
+        message = _("This judge is in use: by scores, a calibration or a task's scorer. So it is known who scored.")
         raise ValidationError(message) from None

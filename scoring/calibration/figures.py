@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 import numpy as np
-from django.db.models import Avg, Count, Q, Sum
+from django.db.models import Count, Q, Sum
 
 from scoring.calibration.triples import People, Scores, people_of
 from scoring.judging.contract import SCORED
@@ -22,6 +22,7 @@ from scoring.stats.cut import Share, cut
 from scoring.stats.grouped import Floats
 
 RESAMPLES = 1000
+KEYS = 5000  # looked up at once
 FIGURES = ("pcc", "srcc", "tau_b", "mae", "rmse", "bias", "within_one")
 Json = dict[str, Any]
 
@@ -169,19 +170,18 @@ def used(calibration: Calibration, version: PromptVersion) -> Json:
     """What the version's answers cost and how long they took; answers that came from the cache cost nothing again."""
     scores = version.scores.filter(judge=calibration.judge)
     keys = [key for found in scores.values_list("keys", flat=True) for key in found]
-    sums = {"cost": 0.0, "seconds": 0.0, "answers": 0, "unpriced": 0}
-    for start in range(0, len(keys), 5000):
-        some = Answer.objects.filter(key__in=keys[start : start + 5000])
-        row = some.aggregate(
-            cost=Sum("cost"), seconds=Avg("seconds"), n=Count("id"), unpriced=Count("id", filter=Q(cost=None))
+    answers, seconds, cost, unpriced = 0, 0.0, 0.0, 0
+    for start in range(0, len(keys), KEYS):
+        row = Answer.objects.filter(key__in=keys[start : start + KEYS]).aggregate(
+            n=Count("id"), paid=Sum("cost"), took=Sum("seconds"), unpriced=Count("id", filter=Q(cost=None))
         )
-        sums["seconds"] += (row["seconds"] or 0.0) * row["n"]
-        sums["cost"] += row["cost"] or 0.0
-        sums["answers"] += row["n"]
-        sums["unpriced"] += row["unpriced"]
-    mean = sums["seconds"] / sums["answers"] if sums["answers"] else None
-    cost = None if sums["unpriced"] else round(sums["cost"], 6)
-    return {"answers": int(sums["answers"]), "cost": cost, "seconds": round(mean, 3) if mean is not None else None}
+        answers, unpriced = answers + row["n"], unpriced + row["unpriced"]
+        seconds, cost = seconds + (row["took"] or 0.0), cost + (row["paid"] or 0.0)
+    return {
+        "answers": answers,
+        "cost": None if unpriced else round(cost, 6),
+        "seconds": round(seconds / answers, 3) if answers else None,
+    }
 
 
 def looks(calibration: Calibration) -> Json:

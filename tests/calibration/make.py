@@ -10,7 +10,7 @@ from django.contrib.auth import get_user_model
 from annotation.models import Candidate, Study
 from annotation.protocols import PRESETS
 from scoring.calibration.services import create_calibration
-from scoring.models import Calibration, Judge, Prompt, PromptVersion, Question, Score
+from scoring.models import Answer, Calibration, Judge, Prompt, PromptVersion, Question, Score
 from tests import judging
 
 SEED = 11
@@ -71,13 +71,24 @@ def calibration(study: Study | None = None, of: Prompt | None = None, by: Any = 
 
 def scored(at: Calibration, by: PromptVersion, value: Callable[[int], float | None]) -> None:
     """Scores of every candidate of the study, made directly; None: failed."""
-    rows = []
+    rows, answers = [], []
     for pk in Candidate.objects.filter(items__study=at.study).distinct().values_list("pk", flat=True):
         found = value(pk)
         status = "failed" if found is None else "parsed"
+        key = f"{by.pk}-{at.judge.pk}-{pk}"
+        answers.append(Answer(key=key, judge=at.judge, status=status, score=found, cost=0.001, seconds=0.5))
         rows.append(
-            Score(candidate_id=pk, version=by, judge=at.judge, value=found, status=status, read=found is not None)
+            Score(
+                candidate_id=pk,
+                version=by,
+                judge=at.judge,
+                value=found,
+                status=status,
+                read=found is not None,
+                keys=[key],
+            )
         )
+    Answer.objects.bulk_create(answers)
     Score.objects.bulk_create(rows)
 
 

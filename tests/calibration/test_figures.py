@@ -11,7 +11,7 @@ from annotation.models import Candidate, Mark
 from scoring.calibration import services
 from scoring.calibration.figures import page_figures
 from scoring.calibration.parts import is_held_out
-from scoring.models import Calibration, Method
+from scoring.models import Answer, Calibration, Method
 from tests.calibration import make
 
 pytestmark = pytest.mark.django_db
@@ -70,7 +70,7 @@ def test_it_works(desk: Calibration, bob: Any) -> None:
     assert found["figures"]["bias"]["value"] == pytest.approx(error.mean(), abs=1e-6)
     assert found["figures"]["within_one"]["value"] == pytest.approx((np.abs(error) <= 1).mean(), abs=1e-6)
     pcc = found["figures"]["pcc"]
-    assert pcc["low"] < pcc["value"] < pcc["high"]
+    assert -1 <= pcc["low"] < pcc["high"] <= 1
     assert sum(map(sum, found["confusion"])) == found["n"]
 
 
@@ -193,6 +193,14 @@ def test_the_cut_is_counted(desk: Calibration) -> None:
     found = figures(desk)["dev"]["cut"]
     assert found["dropped"] == sum(mean >= 4 for mean in dev)
     assert found["perfect"] == sum(mean >= 4.5 for mean in dev)
+
+
+def test_cost_and_latency_are_those_of_the_answers(desk: Calibration) -> None:
+    make.scored(desk, desk.current, judged(desk).get)
+    count = len(people(desk))
+    assert figures(desk)["used"] == {"answers": count, "cost": pytest.approx(0.001 * count), "seconds": 0.5}
+    Answer.objects.filter(pk=Answer.objects.order_by("pk")[0].pk).update(cost=None)
+    assert figures(desk)["used"]["cost"] is None
 
 
 def test_queries_do_not_grow_with_the_ratings(desk: Calibration, django_assert_max_num_queries: Any) -> None:

@@ -56,7 +56,8 @@ def test_a_prompt_comes_to_agree_with_people(person: Enter) -> None:
     engineer = person("bob")
     engineer.go("/calibrations/new/")
     engineer.page.select_option("[name=prompt]", "hp-remove")
-    engineer.page.select_option("[name=people]", label="Score edits of drawn scenes: Overall")
+    people = engineer.page.locator("[name=people] option", has_text="Score edits of drawn scenes: Overall")
+    engineer.page.select_option("[name=people]", people.get_attribute("value"))
     engineer.page.select_option("[name=judge]", "embedded-judge")
     with engineer.page.expect_navigation():
         engineer.page.click("main form button.primary")

@@ -104,7 +104,7 @@ def when(monkeypatch: pytest.MonkeyPatch, job: Job, then: Callable[[int], None])
 
 def test_it_works(data: Dataset, judge: Judge, version: PromptVersion, service: Service) -> None:
     job = supervised(make.start(data, judge, version))
-    assert (job.state, job.message) == (State.SUCCEEDED, "15 parsed")
+    assert (job.state, job.summary["parsed"], job.summary["failed"]) == (State.SUCCEEDED, 15, 0)
     assert len(service.asked) == Score.objects.count() == 15
     by_content = Counter(score_of(asked) for asked in service.asked)
     assert Counter(Score.objects.values_list("value", flat=True)) == by_content
@@ -138,9 +138,7 @@ def test_kill_9_in_the_middle_and_a_resume_pay_nothing_twice(
     assert (job.state, job.attempt) == (State.SUCCEEDED, 2)
     assert set(paid.answered.values()) == {1}
     assert paid.answered.total() == 15
-    assert set(Score.objects.values_list("candidate", flat=True)) == set(
-        Candidate.objects.values_list("pk", flat=True)
-    )
+    assert set(Score.objects.values_list("candidate", flat=True)) == set(Candidate.objects.values_list("pk", flat=True))
     assert job.summary["parsed"] == 15
     assert job.summary["cost"] == pytest.approx(15 * COST)
 

@@ -266,9 +266,7 @@ def test_a_placeholder_that_there_is_not(data: Dataset, judge: Judge, version: P
         make.prepared(make.start(data, judge, version))
 
 
-def test_a_key_that_cannot_be_read_any_more(
-    data: Dataset, judge: Judge, version: PromptVersion, settings: Any
-) -> None:
+def test_a_key_that_cannot_be_read_any_more(data: Dataset, judge: Judge, version: PromptVersion, settings: Any) -> None:
     job = make.start(data, judge, version)
     assert kind_of(job).environment(job)
     settings.ENDPOINT_KEY = "another"

@@ -122,7 +122,7 @@ def _judge(wish: Settings) -> Iterator[Problem]:
 def _rule(wish: Settings) -> Iterator[Problem]:
     for task in wish.tasks:
         if task not in wish.rule.tasks:
-            words = _("No scoring prompt of this task, or of every task, has a version. Write one, or leave it out.")
+            words = _("No scoring prompt for the overall score of this task has a version. Write one, or leave it out.")
             yield f"task_{task}", words
     try:
         scorers = scorers_by(wish.rule)

@@ -13,9 +13,9 @@ from django.utils.translation import gettext_lazy as _
 from annotation.curation.queries import cells_of
 from annotation.instructions.propose import MOST_EACH
 from annotation.models import Dataset, Editor, Split, Task
-from scoring.asking.queries import Choice, choices_of, usual_judge
+from scoring.asking.queries import OVERALL, Choice, choices_of, usual_judge
 from scoring.filtering.rules import By, Rule, TaskRule
-from scoring.models import Judge
+from scoring.models import Judge, PromptVersion
 from training.categorising import ClipForm
 from training.recipes.plan import EVEN, EVERYTHING, OWN, REALPREF, Settings
 from webapp.endpoints.http import CHAT
@@ -34,9 +34,10 @@ MOST = 10_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """The fields of one task."""
+    """The fields of one task, and the version that scores it."""
 
     choice: Choice
+    version: PromptVersion | None
     there: int
     chosen: forms.BoundField
     target: forms.BoundField
@@ -45,6 +46,15 @@ class Row:
     @property
     def errors(self) -> list[str]:
         return [*self.chosen.errors, *self.target.errors, *self.threshold.errors]
+
+
+def scorer_of(choice: Choice) -> PromptVersion | None:
+    """The active scorer's version, or else the newest of an overall score: of the task's own prompts before those for
+    every task. A score of one dimension alone does not say that an edit is perfect."""
+    if choice.active:
+        return choice.active.version
+    overall = [row for row in choice.versions if row.prompt.dimension == OVERALL]
+    return min(overall, key=lambda row: (row.prompt.task_id is None, -row.pk), default=None)
 
 
 class RecipeForm(forms.Form):
@@ -129,7 +139,7 @@ class RecipeForm(forms.Form):
         return 20 if named else 100
 
     def _add_task(self, choice: Choice) -> None:
-        task, version = choice.task, choice.usual
+        task, version = choice.task, scorer_of(choice)
         said = {"task": task.name}
         self.fields[TASK + task.pk] = forms.BooleanField(
             label=task.name, required=False, initial=bool(self.supply.get(task.pk) and version)
@@ -191,7 +201,7 @@ class RecipeForm(forms.Form):
         """Each task's active scorer's version, or else the newest. Its level map counts where the judge is its own."""
         data, found = self.cleaned_data, {}
         for choice in self.choices:
-            task, version = choice.task.pk, choice.usual
+            task, version = choice.task.pk, scorer_of(choice)
             if task not in tasks or version is None:
                 continue
             own = choice.active is not None and choice.active.judge_id == data["judge"].pk
@@ -205,6 +215,7 @@ class RecipeForm(forms.Form):
         return [
             Row(
                 choice,
+                scorer_of(choice),
                 sum(self.supply.get(choice.task.pk, {}).values()),
                 self[TASK + choice.task.pk],
                 self[TARGET + choice.task.pk],

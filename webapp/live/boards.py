@@ -122,15 +122,17 @@ class Board:
                 self._changed.set()
 
     async def _keep_up(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop, trouble = asyncio.get_running_loop(), ""
         while True:
             await self._changed.wait()
             self._changed.clear()
             started = time.monotonic()
             try:
                 figures = await loop.run_in_executor(_threads, _computed, self.compute)
-            except Exception:  # the page keeps what it shows; the log has the reason
-                logger.exception("figures were not computed", channels=list(self.channels))
+            except Exception as error:  # the page keeps what it shows; the log has the reason, once
+                if repr(error) != trouble:
+                    logger.exception("figures were not computed", channels=list(self.channels))
+                trouble = repr(error)
             else:
                 await self._announce(figures)
             await asyncio.sleep(max(GAP_SECONDS - (time.monotonic() - started), 0))
