@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from webapp.live.streams import publish
 
 MOST = 20_000  # triples of one calibration
 LEAST_SOURCES = 2  # one for each part
-TRIES = 100  # seeds drawn until both parts have a source
+TRIES = 100  # seeds drawn until the parts are as large as was asked for
+NEAR = 0.02  # or as near to it, as a share of the source images
 
 
 @transaction.atomic
@@ -70,13 +72,20 @@ def create_calibration(
 
 
 def _dividing_seed(sources: list[str], share: float) -> int:
-    """A seed that gives both parts something. Raises ValidationError where that cannot be."""
+    """A seed that gives both parts about what was asked for, and never nothing: of few sources chance could leave one
+    in a part, of which nothing can be said. Raises ValidationError where that cannot be."""
+    best: tuple[float, int] | None = None
     for _try in range(TRIES if len(sources) >= LEAST_SOURCES else 0):
         seed = secrets.randbits(32)
-        if 0 < sum(is_held_out(seed, source, share) for source in sources) < len(sources):
-            return seed
-    message = _("The scored candidates come from %(count)d source images: too few for a dev and a held-out part.")
-    raise ValidationError(message % {"count": len(sources)})
+        held = sum(is_held_out(seed, source, share) for source in sources)
+        if 0 < held < len(sources):
+            best = min(best or (inf, 0), (abs(held - share * len(sources)), seed))
+            if best[0] <= max(0.5, NEAR * len(sources)):
+                break
+    if best is None:
+        message = _("The scored candidates come from %(count)d source images: too few for a dev and a held-out part.")
+        raise ValidationError(message % {"count": len(sources)})
+    return best[1]
 
 
 @transaction.atomic

@@ -431,4 +431,4 @@ def test_of_two_people_at_once_one_decides(desk: Calibration, version: PromptVer
         thread.join()
     assert said.count("done") == 1
     assert sum("has decided on this already" in words for words in said) == 3
-    assert PromptVersion.objects.filter(is_trial=False).count() == 1 + (Suggestion.objects.get().state == "accepted")
+    assert desk.prompt.versions.filter(is_trial=False).count() == 1 + (Suggestion.objects.get().state == "accepted")

@@ -167,6 +167,17 @@ def test_a_picture_that_is_rated_later_has_its_part_already(bob: Any) -> None:
     assert {pk: after[pk] for pk in before} == before
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize("count", [2, 7, 40, 500])
+def test_the_parts_are_as_large_as_was_asked_for(count: int, share: float) -> None:
+    sources = [f"{n:064x}" for n in range(count)]
+    for _again in range(3):
+        seed = services._dividing_seed(sources, share)
+        held = sum(is_held_out(seed, source, share) for source in sources)
+        assert 0 < held < count
+        assert abs(held - share * count) <= max(1.0, 0.02 * count)
+
+
 # Scoring -------------------------------------------------------------------------------------------------------------
 
 

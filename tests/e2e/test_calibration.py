@@ -91,7 +91,7 @@ def test_a_prompt_comes_to_agree_with_people(person: Enter) -> None:
     engineer.page.wait_for_selector("#held:visible")
     assert number(engineer, "looks.all") == 1
     assert number(engineer, "held.figures.pcc.value") > 0
-    engineer.page.fill("[name=note] >> nth=-1", "Two questions do it.")
+    engineer.page.fill("form[action*=activate] [name=note]", "Two questions do it.")
     with engineer.page.expect_navigation():
         engineer.page.click("#activate")
     engineer.page.wait_for_selector("text=is now the active scorer")
