@@ -29,6 +29,7 @@ _OTHERS = (
             "Has the editor added noise?",
             "Does picture B have any noise?",
             "Is any grain visible?",
+            "Does the result have noise?",
             "Is the result noisy?",
         ),
         ("Is there any grain in picture B?", "Does the edited picture look noisy?"),

@@ -44,6 +44,7 @@ urlpatterns = [
     path("calibrations/<uuid:uid>/<int:number>/level/", calibration.level, name="calibration_level"),
     path("calibrations/<uuid:uid>/<int:number>/activate/", calibration.activate, name="calibration_activate"),
     path("calibrations/<uuid:uid>/<int:number>/rows/", calibration.rows, name="calibration_rows"),
+    path("calibrations/<uuid:uid>/<int:number>/triples.csv", calibration.triples, name="calibration_triples"),
     path("calibrations/<uuid:uid>/<int:number>/unclear/", calibration.unclear, name="calibration_unclear"),
     path("calibrations/<uuid:uid>/<int:number>/refine/", calibration.refine, name="calibration_refine"),
     path("calibrations/<uuid:uid>/<int:number>/ablation/", calibration.ablation, name="ablation"),

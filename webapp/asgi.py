@@ -21,7 +21,11 @@ LIVE = "/live/"
 
 
 class LiveHandler(ASGIHandler):
-    """A request has a thread of its own here, and a lasting database connection would outlive it: close it."""
+    """Who may watch is asked on one thread, one viewer after the other: with a thread a request, as Django does it, two
+    hundred viewers who come at once would be two hundred database connections. Its connection is closed between."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.handle(scope, receive, send)
 
     async def handle(self, scope: Any, receive: Any, send: Any) -> None:
         try:

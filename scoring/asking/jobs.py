@@ -18,12 +18,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from annotation.models import Candidate
+from annotation.models import Candidate, Dataset
 from scoring.asking import keeping, selections
 from scoring.asking.backends import Backend, Identity, backend
 from scoring.asking.requests import Asking, Wanted, requests, wanted
 from scoring.judging.render import PromptError
-from scoring.models import Answer, DriftCheck, Judge, PromptVersion, Score
+from scoring.models import Answer, Calibration, DriftCheck, Judge, PromptVersion, Score
 from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
@@ -261,7 +261,23 @@ def _context(job: Job) -> dict[str, Any]:
     counts = mine.order_by().values("status", "kind").annotate(count=Count("id")).order_by("status", "kind")
     labels = dict(Score._meta.get_field("status").flatchoices)
     rows = [(labels[row["status"]], row["kind"], row["count"]) for row in counts]
-    return {"rows": rows, "used": mine.aggregate(cost=Sum("cost"), seconds=Avg("seconds"), tokens=Sum("tokens_out"))}
+    return {
+        "rows": rows,
+        "used": mine.aggregate(cost=Sum("cost"), seconds=Avg("seconds"), tokens=Sum("tokens_out")),
+        "notice": _notice(job),
+    }
+
+
+def _notice(job: Job) -> str:
+    """What is to be said of the scores wherever they are: a demo judge, demo data, simulated annotators."""
+    selection = job.config["selection"]
+    notices = [Judge.objects.filter(slug=job.config["judge"]["slug"]).values_list("notice", flat=True).first()]
+    if uid := selection.get("calibration"):
+        found = Calibration.objects.filter(uid=uid).select_related("study__dataset").first()
+        notices.append(found.study.notice if found else "")
+    elif uid := selection.get("dataset"):
+        notices.append(Dataset.objects.filter(uid=uid).values_list("notice", flat=True).first())
+    return " ".join(notice for notice in notices if notice)
 
 
 def _kind(name: str, queue: str, program: str) -> JobKind:

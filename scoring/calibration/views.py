@@ -10,7 +10,7 @@ from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
 from django.core.exceptions import ValidationError
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_POST
 from annotation.models import Candidate, Task
 from scoring.asking.forms import beside
 from scoring.asking.jobs import channel_of
-from scoring.calibration import comparing, disagreements, drift, queries, services, trials
+from scoring.calibration import comparing, disagreements, drift, queries, services, table, trials
 from scoring.calibration.figures import page_figures
 from scoring.calibration.forms import ActivateForm, CalibrationForm, LimitForm, UnclearForm
 from scoring.calibration.refining import RefineForm, accept, reject, start_refining
@@ -225,6 +225,17 @@ def versions(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = _found(uid)
     context = {"calibration": found, "rows": queries.version_rows(found), "current": request.GET.get("v", "")}
     return render(request, "calibration/versions.html", context)
+
+
+@engineers
+def triples(request: HttpRequest, uid: UUID, number: int) -> HttpResponseBase:
+    """The triples behind the figures, as CSV: the held-out part only where somebody has looked."""
+    found = _found(uid)
+    version = _version(found, number)
+    response = StreamingHttpResponse(table.rows_of(found, version), content_type="text/csv; charset=utf-8")
+    name = f"{'simulation-' if found.study.is_simulated else ''}triples-{found.prompt.slug}-v{version.number}.csv"
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
 @engineers

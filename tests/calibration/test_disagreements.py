@@ -62,7 +62,7 @@ def test_it_goes_on_where_it_stopped(
 def test_what_has_no_score_is_no_disagreement(desk: Calibration, version: PromptVersion) -> None:
     lost = next(iter(gaps(desk, version)))
     version.scores.filter(candidate=lost).update(value=None, status="failed")
-    rows, count = largest(desk, version)
+    rows, _count = largest(desk, version)
     assert lost not in {row.candidate.pk for row in rows}
     (row,) = of_candidates(desk, version, [lost])
     assert (row.scorer, row.gap) == (None, None)

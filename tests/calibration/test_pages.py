@@ -378,7 +378,7 @@ def test_the_way_to_an_active_scorer(browser: Client, desk: Calibration, version
     assert Activation.objects.get().knots
     assert "Forget it" not in post(browser, "calibration_level", desk, forget="1")
     assert "anchors are chosen" in post(browser, "calibration_anchors", desk)
-    assert Anchor.objects.count() == 15
+    assert Anchor.objects.count() == 18
     assert "They stay" in post(browser, "calibration_anchors", desk)
     assert "2" in text_of(browser.get(url("drift", desk)))
 

@@ -109,8 +109,7 @@ def test_nothing_done_is_no_and_an_edit_with_grain_is_not_clean(judge: EmbeddedJ
     grainy = one(judge, request(tmp_path, asked, np.clip(PAIR.target + grain, 0, 255).astype(np.uint8)))
     assert [grainy.answers[n].answer for n in (0, 2, 3)] == ["yes", "no", "yes"]
     exact = one(judge, request(tmp_path, asked))
-    assert nothing.score is not None and grainy.score is not None and exact.score is not None
-    assert nothing.score < grainy.score < exact.score
+    assert exact.score is not None and exact.score > max(nothing.score or 0, grainy.score or 0) + 1
 
 
 def test_the_score_is_the_mean_of_what_it_can_judge_on_the_scale(judge: EmbeddedJudge, tmp_path: Path) -> None:

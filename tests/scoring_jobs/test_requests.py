@@ -262,7 +262,7 @@ def test_a_version_or_judge_that_was_deleted_meanwhile(
 def test_a_placeholder_that_there_is_not(data: Dataset, judge: Judge, version: PromptVersion) -> None:
     """No form lets it through; a row may have come another way."""
     PromptVersion.objects.filter(pk=version.pk).update(rubric="{weather}")
-    with pytest.raises(JobError, match="no placeholder {weather}"):
+    with pytest.raises(JobError, match=r"no placeholder \{weather\}"):
         make.prepared(make.start(data, judge, version))
 
 

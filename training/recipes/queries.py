@@ -14,7 +14,7 @@ from scoring.asking.queries import scores_of
 from scoring.models import Judge, PromptVersion
 from training.models import OVER, Recipe, RecipeState, Step, StepName, StepState
 from training.recipes import costs, plan
-from training.recipes.plan import Estimate, Settings
+from training.recipes.plan import Estimate, Line, Settings
 from webapp.jobs.models import Job
 
 
@@ -23,6 +23,12 @@ def estimate_of(dataset: Dataset, wish: Settings) -> Estimate:
     judge = Judge.objects.filter(slug=wish.judge).first()
     sources = dataset.cases.order_by().values("source").distinct().count()
     return plan.estimate(wish, cells_of(dataset), sources=sources, passes=judge.passes if judge else 1)
+
+
+def lines_of(found: Estimate) -> list[tuple[str, Line]]:
+    """The estimate's lines with the tasks' names, in the tasks' order. One query."""
+    lines = {line.task: line for line in found.lines}
+    return [(task.name, lines[task.pk]) for task in Task.objects.filter(pk__in=lines)]
 
 
 # The page ------------------------------------------------------------------------------------------------------------
@@ -133,34 +139,42 @@ def _tasks(wish: Settings) -> list[TaskRow]:
 
 def _stages(recipe: Recipe, wish: Settings) -> list[Stage]:
     """The funnel: sources, the draw, candidates, scores, what is kept."""
-    first, data = _sources(recipe, wish), recipe.drawn
+    first, data = [_sources(recipe), _there(recipe, wish)], recipe.drawn
     if data is None:
-        return [first, *map(Stage, (_("Cases drawn"), _("Candidates"), _("Scored"), _("Kept")))]
+        return [*first, *map(Stage, (_("Cases drawn"), _("Candidates"), _("Scored"), _("Kept")))]
     cases = data.cases.count()
     usable = Candidate.objects.usable().filter(case__dataset=data).count()
-    return [
-        first,
-        _cases(data, cases),
-        _candidates(data, wish, cases, usable),
-        _scored(data, wish, usable),
-        _kept(recipe),
-    ]
+    made = [_cases(data, cases), _candidates(data, wish, cases, usable), _scored(data, wish, usable), _kept(recipe)]
+    return [*first, *made]
 
 
-def _sources(recipe: Recipe, wish: Settings) -> Stage:
-    data = recipe.dataset
-    figures = source_figures(data)
-    cases = data.cases.filter(task__in=wish.tasks).count()
-    open_ = data.proposals.filter(state=ProposalState.OPEN, task__in=wish.tasks).count() if wish.endpoint else 0
+def _sources(recipe: Recipe) -> Stage:
+    figures = source_figures(recipe.dataset)
     return Stage(
         name=_("Sources"),
         count=figures["sources"],
         label=_("source images"),
-        href=data.get_absolute_url(),
+        href=recipe.dataset.get_absolute_url(),
         part=figures["by_person"] + figures["by_model"],
         whole=figures["sources"],
         meaning=_("have a category"),
-        details=[_("%(n)d cases of these tasks") % {"n": cases}, *_some(_("%(n)d proposals wait for people"), open_)],
+    )
+
+
+def _there(recipe: Recipe, wish: Settings) -> Stage:
+    """The cases of the recipe's tasks, beside the proposals that wait to become some."""
+    data = recipe.dataset
+    cases = data.cases.filter(task__in=wish.tasks).count()
+    waiting = data.proposals.filter(state=ProposalState.OPEN, task__in=wish.tasks).count() if wish.endpoint else 0
+    return Stage(
+        name=_("Cases"),
+        count=cases,
+        label=_("of these tasks"),
+        href=data.get_absolute_url(),
+        part=cases,
+        whole=cases + waiting,
+        meaning=_("are accepted"),
+        details=_some(_("%(n)d proposals wait for people"), waiting),
     )
 
 

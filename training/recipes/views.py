@@ -40,7 +40,8 @@ def new_recipe(request: HttpRequest, uid: UUID) -> HttpResponse:
         except ValidationError as error:
             beside(form, error)
     estimate = queries.estimate_of(dataset, wish) if wish else None
-    return render(request, "recipes/new.html", {"dataset": dataset, "form": form, "estimate": estimate})
+    draw = queries.lines_of(estimate) if estimate else []
+    return render(request, "recipes/new.html", {"dataset": dataset, "form": form, "estimate": estimate, "draw": draw})
 
 
 def _recipe(request: HttpRequest, uid: UUID, change: bool = False) -> Recipe:

@@ -17,7 +17,7 @@ from drawnworld.scene import SIZE
 from drawnworld.truths import Attempt
 from training.gpu.drawn_judge.attempts import draw_attempt
 
-TRAIN_SERIES, HELD_OUT_SERIES = 31, 2_000_029  # seeds of drawnworld.edits.draw_pair; the demo's data set is series 1
+TRAIN_SERIES, HELD_OUT_SERIES = 31, 2_000_039  # seeds of drawnworld.edits.draw_pair; the demo is series 1
 TRAIN_TASKS = (*LOCAL, *TASKS)  # by turns: what object is meant, and where, is harder to learn than the rest
 KEYS = tuple(FAMILIES)  # the order of the network's families
 
