@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
-from scoring.models import Judge, VoteSet
+from scoring.models import Calibration, Judge, PromptVersion, Suggestion, UnclearPoint, VoteSet
 from scoring.prompts.loading import load_prompts
 from tests import make
 from tests.freezing import frozen
@@ -120,6 +120,25 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "score_dataset": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "hard_cases": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "scored_candidates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "calibrations": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_calibration": ("get", "", LOGIN, NO, NO, OK, OK),
+    "calibration": ("get", "calibration", LOGIN, NO, NO, OK, OK),
+    "calibration_versions": ("get", "calibration", LOGIN, NO, NO, OK, OK),
+    "calibration_compare": ("get", "calibration", LOGIN, NO, NO, GONE, GONE),  # it names no two versions
+    "calibration_score": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "calibration_new_version": ("post", "calibration_version", LOGIN, NO, NO, BAD, BAD),
+    "calibration_look": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "calibration_level": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "calibration_activate": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "calibration_rows": ("get", "calibration_version", LOGIN, NO, NO, OK, OK),
+    "calibration_unclear": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "calibration_refine": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
+    "ablation": ("get", "calibration_version", LOGIN, NO, NO, OK, OK),
+    "calibration_anchors": ("post", "calibration", LOGIN, NO, NO, LOGIN, LOGIN),
+    "drift": ("get", "task", LOGIN, NO, NO, OK, OK),
+    "suggestion_decide": ("post", "suggestion", LOGIN, NO, NO, LOGIN, LOGIN),
+    "unclear_settle": ("post", "unclear", LOGIN, NO, NO, NO, LOGIN),
+    "calibration_live": ("get", "calibration_version", GONE, GONE, GONE, OK, OK),
     "job_live": ("get", "job", GONE, GONE, GONE, OK, OK),
     "study_live": ("get", "study", GONE, GONE, GONE, OK, OK),
 }
@@ -143,6 +162,13 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
     votes.rows = [{"key": "0", "human": "A", "judges": {"j": "A"}, "group": 0}]
     votes.save()
     load_prompts()
+    judge = Judge.objects.create(slug="j", name="J", kind="endpoint", created_by=alice)
+    version = PromptVersion.objects.get(prompt__slug="hp-add", number=2)
+    desk = Calibration.objects.create(
+        name="C", prompt=version.prompt, study=study, dimension="quality", judge=judge, seed=1, current=version
+    )
+    suggestion = Suggestion.objects.create(calibration=desk, parent=version, text="Is it sharp?", source="S")
+    point = UnclearPoint.objects.create(calibration=desk, study=study, candidate=case.candidates.all()[0], note="N")
     return {
         "": [],
         "votes": [votes.uid],
@@ -161,7 +187,12 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "image": [case.source.uid],
         "editor": [case.candidates.all()[0].editor.slug],
         "module": ["drawn"],
-        "judge": [Judge.objects.create(slug="j", name="J", kind="endpoint", created_by=alice).slug],
+        "judge": [judge.slug],
+        "calibration": [desk.uid],
+        "calibration_version": [desk.uid, 2],
+        "suggestion": [suggestion.uid],
+        "unclear": [point.uid],
+        "task": ["add"],
         "judge_kind": ["endpoint"],
         "recipe": [recipe_row(data, alice).uid],
         "prompt": ["hp-add"],

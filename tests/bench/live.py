@@ -2,9 +2,9 @@
 
 The application with its defaults, a signed-in session for each viewer, and on this machine as well: the viewers, in one
 process, and the writer, in another, which keeps an answer and a score every so many seconds (0.5) by the code that
-carries a job's events. A viewer has received a score when figures come in which at least so many are scored; the time runs from
-the commit. Meanwhile the web server's memory and its connections to the database are counted: by PostgreSQL where
-DATABASE_URL names one, else as the process's open descriptors of the database file.
+carries a job's events. A viewer has received a score when figures come in which at least so many are scored; the time
+runs from the commit. Meanwhile the web server's memory and its connections to the database are counted: by PostgreSQL
+where DATABASE_URL names one, else as the processes' open descriptors of the database file.
 """
 
 from __future__ import annotations
