@@ -131,6 +131,7 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "calibration_level": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
     "calibration_activate": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
     "calibration_rows": ("get", "calibration_version", LOGIN, NO, NO, OK, OK),
+    "calibration_triples": ("get", "calibration_version", LOGIN, NO, NO, OK, OK),
     "calibration_unclear": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
     "calibration_refine": ("post", "calibration_version", LOGIN, NO, NO, LOGIN, LOGIN),
     "ablation": ("get", "calibration_version", LOGIN, NO, NO, OK, OK),

@@ -47,13 +47,14 @@ def two(desk: Calibration, first: float, second: float, **more: Any) -> tuple[Pr
 def test_it_equals_the_statistics_by_hand(desk: Calibration) -> None:
     first, second = two(desk, 2.0, 0.5, share=0.9)
     people = people_of(desk)
-    human, before, after, cluster = [], [], [], []
+    rows = []
     scores = [dict(one.scores.values_list("candidate", "value")) for one in (first, second)]
     for pk, mean, held, source in zip(people.candidates, people.human, people.held_out, people.cluster, strict=True):
         one, other = (values[int(pk)] for values in scores)
         if not held and one is not None and other is not None:
-            human.append(mean), before.append(one), after.append(other), cluster.append(source)
-    wanted = compare(*map(np.array, (human, before, after, cluster)), resamples=RESAMPLES)
+            rows.append((mean, one, other, source))
+    human, before, after, cluster = (np.array(column) for column in zip(*rows, strict=True))
+    wanted = compare(human, before, after, cluster, resamples=RESAMPLES)
     (found,) = compare_versions(desk, first, second)
     gap = wanted.differences["pcc"]
     assert (found.part, found.n, found.sources) == ("dev", len(human), len(set(cluster)))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 from annotation.library import load_tasks
 from annotation.models import Judgement, Task
@@ -50,7 +51,7 @@ def anchors(desk: Calibration) -> list[int]:
 
 
 def in_month(monkeypatch: pytest.MonkeyPatch, month: int) -> None:
-    monkeypatch.setattr(drift.timezone, "localdate", lambda: date(2026, month, 17))
+    monkeypatch.setattr(timezone, "localdate", lambda: date(2026, month, 17))
 
 
 def checked(desk: Calibration, version: PromptVersion, task: Task, scores: dict[int, float | None]) -> DriftCheck:
@@ -117,7 +118,7 @@ def test_a_check_scores_the_anchors_past_the_cache_and_touches_no_score(
 def test_a_month_has_one_check_of_a_version(
     desk: Calibration, version: PromptVersion, task: Task, anchors: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    values = {"task": task, "version": version, "judge": desk.judge, "by": None}
+    values: dict[str, Any] = {"task": task, "version": version, "judge": desk.judge, "by": None}
     in_month(monkeypatch, 3)
     assert drift.start_check(**values) is not None
     assert drift.start_check(**values) is None
@@ -178,12 +179,13 @@ def test_what_changed_is_told_against_the_same_version_before(
     desk: Calibration, version: PromptVersion, task: Task, anchors: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first: dict[int, float | None] = {pk: float(place % 5) for place, pk in enumerate(anchors)}
-    later = {
+    later: dict[int, Any] = {
         pk: None if place == 0 else (score or 0) + (3 if place == 4 else 0.5)
         for place, (pk, score) in enumerate(first.items())
     }
     other = make.version(desk.prompt, "Is it there?", parent=version)
-    for month, by, scores in ((1, version, first), (1, other, dict.fromkeys(anchors, 5.0)), (2, version, later)):
+    other_scores: dict[int, float | None] = dict.fromkeys(anchors, 5.0)
+    for month, by, scores in ((1, version, first), (1, other, other_scores), (2, version, later)):
         in_month(monkeypatch, month)
         checked(desk, by, task, scores)
     latest, of_other, earliest = drift.rows_of(task)
@@ -193,12 +195,12 @@ def test_what_changed_is_told_against_the_same_version_before(
     assert latest.before == earliest.check
     assert latest.same_version
     assert (latest.scored, latest.missing) == (COUNT - 1, 1)
-    changes = [later[pk] - (first[pk] or 0) for pk in anchors[1:]]  # type: ignore[operator]
+    changes = [later[pk] - (first[pk] or 0) for pk in anchors[1:]]
     assert latest.mean_change == pytest.approx(np.mean(changes), abs=1e-6)
     assert latest.largest == 3.0
-    wanted = np.corrcoef([first[pk] for pk in anchors[1:]], [later[pk] for pk in anchors[1:]])[0, 1]  # type: ignore[list-item]
+    wanted = np.corrcoef([first[pk] for pk in anchors[1:]], [later[pk] for pk in anchors[1:]])[0, 1]
     assert latest.pcc == pytest.approx(wanted, abs=1e-6)
-    assert latest.mean == pytest.approx(np.mean([later[pk] for pk in anchors[1:]]), abs=1e-6)  # type: ignore[list-item]
+    assert latest.mean == pytest.approx(np.mean([later[pk] for pk in anchors[1:]]), abs=1e-6)
     assert of_other.pcc is None
 
 

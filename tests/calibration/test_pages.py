@@ -181,7 +181,7 @@ def test_the_state_of_a_suggestion_is_told(
 def test_a_version_that_there_is_not(browser: Client, desk: Calibration, number: str) -> None:
     assert browser.get(url("calibration", desk), {"v": number}).status_code == 404
     compared = reverse("calibration_compare", args=[desk.uid])
-    assert browser.get(compared, {"first": 1, "second": number}).status_code == 404
+    assert browser.get(compared, {"first": "1", "second": number}).status_code == 404
 
 
 def test_another_prompts_version_is_none_of_this_calibration(browser: Client, desk: Calibration) -> None:
@@ -451,7 +451,7 @@ def test_ablation_is_begun_on_its_page(browser: Client, desk: Calibration, versi
     ],
 )
 def test_a_proposal_that_cannot_be_asked_for(
-    browser: Client, desk: Calibration, data: dict[str, str], words: str
+    browser: Client, desk: Calibration, data: dict[str, Any], words: str
 ) -> None:
     assert words in post(browser, "calibration_refine", desk, **data)
     assert not Job.objects.exists()

@@ -105,7 +105,7 @@ def test_a_part_that_is_everything(bob: Any, share: float) -> None:
 
 def test_another_prompts_version_is_refused_everywhere(desk: Calibration, bob: Any) -> None:
     other = make.prompt("other").versions.get()
-    values = {"calibration": desk, "version": other}
+    values: dict[str, Any] = {"calibration": desk, "version": other}
     works: list[Callable[[], object]] = [
         lambda: services.use_version(**values),
         lambda: services.score_versions(calibration=desk, versions=[other], by=bob),
@@ -316,7 +316,7 @@ def test_a_scorer_of_another_dimension_is_not_ended(desk: Calibration, bob: Any)
 def test_a_level_map_goes_with_it_where_it_is_wanted(desk: Calibration, bob: Any) -> None:
     version = scored(desk)
     services.look(calibration=desk, version=version, by=bob)
-    values = {"calibration": desk, "version": version, "by": bob}
+    values: dict[str, Any] = {"calibration": desk, "version": version, "by": bob}
     assert "No level was fitted" in refused(lambda: services.activate(**values, with_level=True))
     knots = services.fit_level(calibration=desk, version=version).knots
     assert services.activate(**values).knots is None

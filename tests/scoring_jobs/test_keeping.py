@@ -18,8 +18,8 @@ Rows = list[dict[str, Any]]
 
 def everything() -> tuple[Rows, Rows]:
     """All answers and scores, but for when they were written."""
-    answers = list(Answer.objects.order_by("key").values())
-    scores = list(Score.objects.order_by("pk").values())
+    answers: Any = list(Answer.objects.order_by("key").values())
+    scores: Any = list(Score.objects.order_by("pk").values())
     for row in (*answers, *scores):
         row.pop("updated_at", None)
     return answers, scores

@@ -25,6 +25,7 @@ from training.gpu.drawn_judge.words import (
 
 MOST_UNKNOWN = 0.34  # share of unknown words among those that carry the meaning, above which a text is declined
 SURE = 0.5  # probability of one family from which a question counts as understood
+DENYING = frozenset(("no", "without", "free", "nothing", "none"))  # no question for a fault has one of these words
 KEPT = 4096  # questions whose vectors are kept: a prompt asks the same ones about every edit
 
 
@@ -111,6 +112,8 @@ class Answerer:
             why_not = f"Too many words that the demo judge was not taught: {', '.join(strange)}."
         elif int(best) == OTHER or float(chance) < SURE:
             why_not = "The demo judge was not trained for this question."
+        elif FAMILIES[KEYS[int(best)]].fault and DENYING & set(words):
+            why_not = "The question denies a fault, and the demo judge is not sure what yes would mean."
         return Understood("" if why_not else KEYS[int(best)], why_not, vector[0])
 
 

@@ -18,7 +18,7 @@ from drawnworld.truths import Attempt
 from training.gpu.drawn_judge.attempts import draw_attempt
 
 TRAIN_SERIES, HELD_OUT_SERIES = 31, 2_000_039  # seeds of drawnworld.edits.draw_pair; the demo is series 1
-TRAIN_TASKS = (*LOCAL, *TASKS)  # by turns: what object is meant, and where, is harder to learn than the rest
+TRAIN_TASKS = (*LOCAL, *TASKS, "add", "relight")  # by turns: which object, where, from which side is hard to learn
 KEYS = tuple(FAMILIES)  # the order of the network's families
 
 

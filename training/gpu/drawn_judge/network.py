@@ -18,7 +18,8 @@ from training.gpu.drawn_judge.words import MOST_INSTRUCTION, MOST_QUESTION, PAD,
 
 WIDTH, HEADS, STEM = 96, 4, 48
 PATCH = 8  # pixels a side
-PATCHES = (SIZE // PATCH) ** 2
+SIDE = SIZE // PATCH
+PATCHES = SIDE**2
 BLOCKS, READS, QUERIES = 3, 2, 4
 OTHER = len(KEYS)  # the number of the class "no family of mine"
 DENSE = 1 + 12 + 2  # what a patch tells in training: the mask; the wanted change of 2 x 2 areas; errors in and outside
@@ -66,7 +67,7 @@ class DrawnJudge(nn.Module):
         self.fine = nn.Conv2d(12, STEM, 4, stride=4)
         self.near = nn.Conv2d(STEM, STEM, 3, padding=1)
         self.coarse = nn.Conv2d(STEM, WIDTH, 2, stride=2)
-        self.patch_place = nn.Parameter(0.02 * torch.randn(PATCHES, WIDTH))
+        self.row_place, self.column_place = (nn.Parameter(0.5 * torch.randn(SIDE, WIDTH)) for _ in range(2))
         self.word_place = nn.Parameter(0.02 * torch.randn(MOST_INSTRUCTION, WIDTH))
         self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
         self.norm = nn.LayerNorm(WIDTH)
@@ -82,7 +83,8 @@ class DrawnJudge(nn.Module):
         """The memory (n, 64 + words, width), patches first, and which of it may be read, (n, 1, 1, 64 + words)."""
         fine = nn.functional.gelu(self.fine(_channels(source, edited)))
         fine = fine + nn.functional.gelu(self.near(fine))
-        patches = self.coarse(fine).flatten(2).transpose(1, 2) + self.patch_place
+        place = (self.row_place[:, None] + self.column_place).flatten(0, 1)  # "top" and "left" apart
+        patches = self.coarse(fine).flatten(2).transpose(1, 2) + place
         x = torch.cat([patches, self.words(instruction) + self.word_place[: instruction.shape[1]]], 1)
         read = torch.cat([torch.ones_like(patches[..., 0], dtype=torch.bool), instruction != PAD], 1)[:, None, None]
         for block in self.blocks:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from drawnworld.questions import FAMILIES
+from drawnworld.questions import FAMILIES, SMALL_WORDS
 from training.gpu.drawn_judge.data import KEYS, JudgeSet, judge_set
 from training.gpu.drawn_judge.network import OTHER, PATCH, PATCHES, DrawnJudge, to_tensor
 from training.gpu.drawn_judge.others import TRAINED
@@ -34,9 +34,10 @@ from training.gpu.drawn_judge.words import (
 )
 
 WORDINGS_A_STEP = 3  # of each family
-OTHERS_A_STEP, JUMBLED_A_STEP = 36, 12
+OTHERS_A_STEP, JUMBLED_A_STEP = 32, 4
 ASKED = 8  # questions an attempt and step
 ASIDE = 0.4  # how often a question that says nothing of the edit is asked, beside 1 for others
+DROPPED = 0.2  # the chance that a small word is left out, in every second question of a family
 FORGOTTEN = 0.12  # the chance that a word is hidden, in some of the texts
 NEVER_HIDDEN = ("no", "not", "without", "free", "nothing", "any", "unchanged", "changed")  # they decide what yes means
 
@@ -120,6 +121,7 @@ class Trainer:
         texts = [
             known[index] for known in self.wordings for index in rng.choice(len(known), WORDINGS_A_STEP, replace=True)
         ]
+        texts = [loosened(rng, words) if rng.random() < 0.5 else words for words in texts]
         others = [split(TRAINED[index]) for index in rng.choice(len(TRAINED), OTHERS_A_STEP, replace=False)]
         words = sorted(numbers())
         others += [list(rng.choice(words, rng.integers(3, 9))) for _ in range(JUMBLED_A_STEP)]
@@ -149,6 +151,11 @@ def hidden(rng: np.random.Generator, encoded: NDArray[np.int64], share: float) -
     row = rng.random((len(encoded), 1)) < share
     may = (encoded > UNKNOWN) & ~np.isin(encoded, [numbers()[word] for word in NEVER_HIDDEN])
     return np.where(row & may & (rng.random(encoded.shape) < FORGOTTEN), UNKNOWN, encoded)
+
+
+def loosened(rng: np.random.Generator, words: list[str]) -> list[str]:
+    """The words without some of the small ones, which people order and choose as they like."""
+    return [word for word in words if word not in SMALL_WORDS - {"a", "b"} or rng.random() >= DROPPED]
 
 
 def _wordings(key: str) -> list[list[str]]:

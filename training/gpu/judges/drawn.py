@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
+from drawnworld.questions import FAMILIES
 from scoring.judging.contract import JudgeError, QuestionAnswer, Reply, Request, Status
 from scoring.judging.render import PromptError, Rendered, parse
 from training.gpu.drawn_judge.pictures import NotDrawn, scene_pixels, source_pixels
@@ -105,7 +106,10 @@ def _word(answer: Answer) -> str:
 
 
 def _reason(answer: Answer) -> str:
-    return answer.why_not if answer.yes is None else f"Probability of yes: {answer.yes:.2f}."
+    """For an answer also what the question was taken for: it may have been meant otherwise."""
+    if answer.yes is None:
+        return answer.why_not
+    return f"Read as “{FAMILIES[answer.family].wordings[0]}”: probability of yes {answer.yes:.2f}."
 
 
 def _reasoning(verdict: Verdict) -> str:
