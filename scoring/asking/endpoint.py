@@ -15,6 +15,8 @@ from webapp.endpoints.http import CHAT
 from webapp.endpoints.models import Endpoint
 from webapp.jobs.kinds import DEFAULT
 
+ADDRESS, MODEL = "endpoint_address", "endpoint_model"  # what the endpoint was when the judge was made
+
 
 class EndpointForm(forms.Form):
     endpoint = forms.ChoiceField(label=gettext_lazy("Endpoint"))
@@ -40,14 +42,27 @@ class EndpointForm(forms.Form):
         known = Endpoint.objects.filter(kind=CHAT).order_by("slug").values_list("slug", "name")
         self.fields["endpoint"].choices = list(known)  # type: ignore[attr-defined]
 
+    def clean(self) -> dict[str, Any]:
+        """Keep what the endpoint stands for now: a judge whose model changes is another judge."""
+        data: dict[str, Any] = super().clean() or {}
+        if found := _endpoint(data):
+            data |= {ADDRESS: found.base_url, MODEL: found.model}
+        return data
+
 
 def _identity(settings: Settings) -> Identity:
     found = _endpoint(settings)
     if found is None:
         message = _("The endpoint “%(slug)s” does not exist. An admin sets it up on the page Endpoints.")
         raise ValidationError(message % {"slug": settings.get("endpoint")})
+    if (settings.get(ADDRESS, found.base_url), settings.get(MODEL, found.model)) != (found.base_url, found.model):
+        message = _(
+            "The endpoint “%(name)s” was the model %(was)s at %(at)s when this judge was made. It is another now: make "
+            "a new judge for it."
+        )
+        raise ValidationError(message % {"name": found.name, "was": settings.get(MODEL), "at": settings.get(ADDRESS)})
     try:
-        asked = Asked.read({name: value for name, value in settings.items() if name != "endpoint"})
+        asked = Asked.read({name: value for name, value in settings.items() if not name.startswith("endpoint")})
     except JudgeError as error:
         raise ValidationError(str(error)) from None
     return Identity(f"endpoint {found.base_url}", found.model, PREPROCESSING, asked.answering())

@@ -29,13 +29,14 @@ from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, read_json, write_json
 from webapp.jobs.kinds import DEFAULT, GPU, JobKind
-from webapp.jobs.models import Job
+from webapp.jobs.models import CLAIMED, Job
 from webapp.live.streams import publish
 
 ON_GPU, AT_SERVICE = "score", "score-service"
 KINDS = (ON_GPU, AT_SERVICE)
 MOST = 1_000_000
 CHUNK = 500
+REQUESTS = "requests.jsonl"
 SHARED = "shared.json"  # beside the requests: see _Listed
 
 _followers: dict[str, Callable[[Job], None]] = {}
@@ -75,7 +76,7 @@ def start_scoring(
     if most_cost is not None and not found.priced(judge.settings):
         message = _("Costs of “%(name)s” are not known: give its endpoint prices, or leave the limit empty.")
         raise ValidationError(message % {"name": judge.name})
-    count = selections.candidates_of(selection, versions[0]).count() * len(versions)
+    count = selections.candidates_of(selection, versions[0]).count() * len(versions) * judge.passes
     if not 0 < count <= MOST:
         message = _("There are %(count)d scores to make. Choose between 1 and %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
@@ -104,7 +105,7 @@ def _backend(judge: Judge) -> Backend:
 
 def _program(judge: Judge) -> dict[str, Any]:
     """The judge as its program is told of it."""
-    given = {name: value for name, value in judge.settings.items() if name != "endpoint"}
+    given = {name: value for name, value in judge.settings.items() if not name.startswith("endpoint")}
     endpoint = {"endpoint": judge.settings["endpoint"]} if "endpoint" in judge.settings else {}
     return {"kind": judge.kind, **endpoint, "settings": given}
 
@@ -139,10 +140,12 @@ def _asked(job: Job) -> list[_Asked]:
 
 @dataclass
 class _Listed:
-    """The list of requests while it is written. ``keys``: all that it is about. ``shared``: by version, candidates that
-    have their score from a request further up: pictures and texts can be equal, of other cases or by another version.
+    """The list of requests while it is written. ``theirs``: keys that other jobs are asking. ``keys``: of this list.
+    ``shared``: by version, candidates that have their score from one of these: pictures and texts can be equal, of
+    other cases or by another version.
     """
 
+    theirs: set[str] = field(default_factory=set)
     keys: set[str] = field(default_factory=set)
     shared: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -153,7 +156,8 @@ def _prepare(job: Job) -> None:
     Anew for every attempt: what another job was answered meanwhile is not paid again. What this job was answered stays
     in the list, whose program knows it.
     """
-    path, listed = job.folder / "inputs" / "requests.jsonl", _Listed()
+    _check_identity(job)
+    path, listed = job.folder / "inputs" / REQUESTS, _Listed(theirs=_elsewhere(job))
     part = path.with_suffix(".part")
     try:
         with part.open("w", encoding="utf-8") as file:
@@ -165,6 +169,29 @@ def _prepare(job: Job) -> None:
         raise JobError(" ".join(getattr(error, "messages", [str(error)]))) from None
     write_json(job.folder / "inputs" / SHARED, listed.shared)
     part.rename(path)
+
+
+def _check_identity(job: Job) -> None:
+    """Answers are kept under what the judge was when the job began. Raises JobError where it is another now."""
+    judge = Judge.objects.filter(slug=job.config["judge"]["slug"]).first()
+    try:
+        now = asdict(_backend(judge).identity(judge.settings)) if judge else None
+    except ValidationError as error:
+        raise JobError(" ".join(error.messages)) from None
+    if judge and json.loads(json.dumps(now)) != job.config["identity"]:
+        message = _("The judge “%(name)s” is another than when this job began: its model or address changed.")
+        raise JobError(message % {"name": judge.name})
+
+
+def _elsewhere(job: Job) -> set[str]:
+    """Keys that other jobs of the same judge are asking at this moment: they are not paid twice."""
+    keys: set[str] = set()
+    for other in Job.objects.filter(kind__in=KINDS, state__in=CLAIMED).exclude(pk=job.pk):
+        path = other.folder / "inputs" / REQUESTS
+        if other.config["judge"]["slug"] == job.config["judge"]["slug"] and path.exists():
+            with path.open(encoding="utf-8") as file:
+                keys.update(json.loads(line)["key"] for line in file)
+    return keys
 
 
 def _chunks(job: Job, asked: _Asked) -> Iterator[list[Wanted]]:
@@ -180,9 +207,10 @@ def _lines(job: Job, asked: _Asked, rows: list[Wanted], listed: _Listed) -> Iter
     answered: dict[str, int | None] = dict(found.values_list("key", "job"))
     _keep(job, asked, {pk: passes for pk, passes in keys.items() if not answered.keys().isdisjoint(passes)})
     theirs = {key for key, by in answered.items() if by != job.pk}
-    for request in requests(asked.asking, rows, theirs | listed.keys, job.folder):
+    taken = {key for key in every if key in listed.keys or key in listed.theirs}
+    for request in requests(asked.asking, rows, theirs | taken, job.folder):
         yield json.dumps(replace(request, ref=(asked.place, *request.ref)).to_json(), ensure_ascii=False) + "\n"
-    listed.shared[asked.place] += [pk for pk, passes in keys.items() if not listed.keys.isdisjoint(passes)]
+    listed.shared[asked.place] += [pk for pk, passes in keys.items() if not taken.isdisjoint(passes)]
     listed.keys.update(every)
 
 

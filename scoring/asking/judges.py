@@ -25,6 +25,8 @@ def create_judge(*, name: str, kind: str, settings: dict[str, Any], passes: int 
     if not form.is_valid():
         raise ValidationError([f"{name}: {error}" for name, errors in form.errors.items() for error in errors])
     kept = {name: value for name, value in form.cleaned_data.items() if value not in ("", None)}
+    if passes > 1 and kept.get("temperature") == 0:
+        raise ValidationError(_("Several passes at temperature 0 are one answer several times. Raise it to about 1."))
     found.identity(kept)  # refuse now what every job would be refused for
     slug = slugify(name)[:80].strip("-_")
     if not slug:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from scoring.judging.contract import SCORED, Status
 from scoring.models import Answer, Judge, PromptVersion, Score
@@ -20,15 +20,27 @@ NUL = "\0"
 Keys = Mapping[int, list[str]]  # candidate to the keys of its passes
 
 
-@transaction.atomic
 def keep_answers(*, events: Iterable[dict[str, Any]], judge: Judge, job_id: int | None) -> None:
     """Keep the answers of these events. What was answered before stays: only a failed answer is replaced."""
     found = {event["key"]: event for event in events}
-    final = set(Answer.objects.filter(key__in=found, status__in=FINAL).values_list("key", flat=True))
-    rows = [_row(event, judge, job_id) for key, event in found.items() if key not in final]
-    Answer.objects.bulk_create(
-        rows, update_conflicts=True, unique_fields=["key"], update_fields=[*FIELDS, "judge", "job"]
-    )
+    rows = [_row(event, judge, job_id) for _key, event in sorted(found.items())]  # in one order: no two wait in a ring
+    try:
+        _keep_rows(rows)
+    except IntegrityError:  # another job was given one of these answers this moment: now it is known
+        _keep_rows(rows)
+
+
+@transaction.atomic
+def _keep_rows(rows: list[Answer]) -> None:
+    """Under the locks of those that are there: what another job was answered meanwhile is not replaced by a failure."""
+    known = Answer.objects.select_for_update().filter(key__in=[row.key for row in rows]).order_by("key")
+    there = {old.key: old for old in known}
+    Answer.objects.bulk_create([row for row in rows if row.key not in there])
+    for row in rows:
+        old = there.get(row.key)
+        if old is not None and old.status == Status.FAILED:
+            row.pk, row.uid, row.created_at = old.pk, old.uid, old.created_at
+            row.save()
 
 
 def _row(event: dict[str, Any], judge: Judge, job_id: int | None) -> Answer:

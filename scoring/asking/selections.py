@@ -6,8 +6,9 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from annotation.models import Candidate, Dataset, Mark
+from annotation.models import Candidate, Dataset
 from annotation.models.library import CandidateQuerySet
+from scoring import tables
 from scoring.calibration.parts import is_held_out
 from scoring.models import Calibration, PromptVersion
 
@@ -61,9 +62,7 @@ def candidates_of(selection: Selection, version: PromptVersion) -> CandidateQuer
 
 def rated(calibration: Calibration) -> CandidateQuerySet:
     """Candidates that people have scored in the calibration's study and dimension."""
-    marks = Mark.objects.filter(
-        judgement__study=calibration.study_id, dimension=calibration.dimension, score__isnull=False
-    )
+    marks = tables.counted_marks(calibration.study).filter(dimension=calibration.dimension, score__isnull=False)
     rows = Candidate.objects.filter(pk__in=marks.values("candidate"))
     return rows.filter(case__task=calibration.prompt.task_id) if calibration.prompt.task_id else rows
 

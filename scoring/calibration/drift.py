@@ -61,7 +61,7 @@ def start_check(*, task: Task, version: PromptVersion, judge: Judge, by: User | 
     month = timezone.localdate().replace(day=1)
     with transaction.atomic():
         check, is_new = DriftCheck.objects.get_or_create(task=task, version=version, judge=judge, month=month)
-        if not is_new:
+        if not is_new and _stands(check, len(anchors)):
             return None
         selection = selections.of_candidates(anchors)
         job = start_scoring(
@@ -70,6 +70,12 @@ def start_check(*, task: Task, version: PromptVersion, judge: Judge, by: User | 
         check.job = job
         check.save(update_fields=["job"])
     return job
+
+
+def _stands(check: DriftCheck, anchors: int) -> bool:
+    """Whether the check is done, or its job is at it. One whose job failed, was stopped or is gone begins anew; what it
+    was answered is not asked again."""
+    return len(check.scores) >= anchors or bool(check.job and check.job.is_active)
 
 
 def check_all() -> int:

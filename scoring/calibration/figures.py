@@ -14,14 +14,16 @@ from django.db.models import Count, Q, Sum
 
 from scoring.calibration.triples import People, Scores, people_of
 from scoring.judging.contract import SCORED
-from scoring.models import Answer, Calibration, LevelMap, PromptVersion
+from scoring.models import Answer, Calibration, LevelMap, Look, Method, PromptVersion
 from scoring.stats import levelmap
 from scoring.stats.bootstrap import Bootstrap, bootstrap
 from scoring.stats.correlate import Correlation, correlation
 from scoring.stats.cut import Share, cut
-from scoring.stats.grouped import Floats
+from scoring.stats.grouped import Flags, Floats
 
 RESAMPLES = 1000
+LEVELLED = ("mae", "rmse", "bias", "within_one")
+NO_LEVEL = "z-scores say who is better, not how good"
 KEYS = 5000  # looked up at once
 FIGURES = ("pcc", "srcc", "tau_b", "mae", "rmse", "bias", "within_one")
 Json = dict[str, Any]
@@ -47,8 +49,9 @@ def page_figures(calibration: Calibration, version: PromptVersion) -> Json:
         "looks": looks(calibration),
         "points": points(people, scores, shown),
         "ceiling": ceiling(people),
-        "mapped": mapped(people, scores.value, calibration, knots) if knots else None,
-        "used": used(calibration, version),
+        "mapped": mapped(people, scores.value, ~people.held_out, calibration, knots) if knots else None,
+        "mapped_held": mapped(people, scores.value, people.held_out, calibration, knots) if knots and looked else None,
+        "used": used(people, calibration, version),
     }
 
 
@@ -76,7 +79,7 @@ def part(people: People, scorer: Floats, rows: Any, calibration: Calibration) ->
     prompt = calibration.prompt
     found = correlation(human, scorer, low=prompt.low, high=prompt.high)
     spread = bootstrap(human, scorer, cluster, resamples=RESAMPLES)
-    return {
+    figures = {
         "n": found.n,
         "sources": spread.clusters,
         "figures": {name: _with_interval(name, found, spread) for name in FIGURES},
@@ -92,6 +95,19 @@ def part(people: People, scorer: Floats, rows: Any, calibration: Calibration) ->
         "confusion": found.confusion.tolist(),
         "cut": dropped(human, scorer, prompt.high),
         "few_sources": spread.few_clusters,
+    }
+    return figures | _without_level(figures) if calibration.method == Method.ZSCORE else figures
+
+
+def _without_level(figures: Json) -> Json:
+    """z-scores say who is better, not how good: what needs a level is no figure."""
+    none = {"value": None, "reason": NO_LEVEL}
+    return {
+        "figures": {**figures["figures"], **dict.fromkeys(LEVELLED, none)},
+        "constant": dict.fromkeys(figures["constant"]),
+        "cut": {**dict.fromkeys(figures["cut"]), "share": none, "precision": none, "recall": none},
+        "confusion": [],
+        "no_level": NO_LEVEL,
     }
 
 
@@ -156,19 +172,19 @@ def ceiling(people: People) -> Json:
     }
 
 
-def mapped(people: People, scorer: Floats, calibration: Calibration, knots: Any) -> Json:
-    """The level after the map that was fitted on the dev part: it moves level and cut, and hardly the correlation."""
+def mapped(people: People, scorer: Floats, rows: Flags, calibration: Calibration, knots: Any) -> Json:
+    """The level of these rows after the map that was fitted on the dev part: it moves level and cut, and hardly the
+    correlation. On the dev part it is measured where it was fitted."""
     level = levelmap.LevelMap.from_json(knots)
-    rows = ~people.held_out
     human, after = people.human[rows], level.apply(scorer[rows])
     found = correlation(human, after, low=calibration.prompt.low, high=calibration.prompt.high)
     figures = {name: number(getattr(found, name)) for name in FIGURES}
     return {"knots": knots, "figures": figures, "cut": dropped(human, after, calibration.prompt.high)}
 
 
-def used(calibration: Calibration, version: PromptVersion) -> Json:
-    """What the version's answers cost and how long they took; answers that came from the cache cost nothing again."""
-    scores = version.scores.filter(judge=calibration.judge)
+def used(people: People, calibration: Calibration, version: PromptVersion) -> Json:
+    """What the answers about these triples cost and how long they took; those from the cache cost nothing again."""
+    scores = version.scores.filter(judge=calibration.judge, candidate__in=people.candidates.tolist())
     keys = [key for found in scores.values_list("keys", flat=True) for key in found]
     answers, seconds, cost, unpriced = 0, 0.0, 0.0, 0
     for start in range(0, len(keys), KEYS):
@@ -185,6 +201,8 @@ def used(calibration: Calibration, version: PromptVersion) -> Json:
 
 
 def looks(calibration: Calibration) -> Json:
-    """How often anybody looked at the held-out part, and for how many versions."""
-    row = calibration.looks.aggregate(all=Count("id"), versions=Count("version", distinct=True))
+    """How often anybody looked at the held-out part, and for how many versions: on all desks of the prompt, which have
+    one split."""
+    rows = Look.objects.filter(calibration__prompt=calibration.prompt_id)
+    row = rows.aggregate(all=Count("id"), versions=Count("version", distinct=True))
     return {"all": row["all"], "versions": row["versions"]}

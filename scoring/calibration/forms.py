@@ -43,7 +43,7 @@ class CalibrationForm(forms.Form):
         uid, _sep, dimension = data["people"].partition("/")
         study = Study.objects.get(uid=uid)
         return {
-            "name": data["name"] or f"{data['prompt']} · {study}"[:120],
+            "name": data["name"] or f"{data['prompt']} · {study}, {study.protocol.dimension(dimension).label}"[:120],
             "prompt": data["prompt"],
             "study": study,
             "dimension": dimension,

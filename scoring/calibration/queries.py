@@ -10,9 +10,10 @@ from django.db.models import Count, Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Mark, Study, Task
+from scoring.asking.backends import backend
 from scoring.asking.jobs import KINDS
 from scoring.calibration.figures import RESAMPLES, number
-from scoring.calibration.triples import people_of
+from scoring.calibration.triples import dimension_of, people_of
 from scoring.models import Activation, Calibration, LevelMap, PromptVersion
 from scoring.stats.bootstrap import bootstrap
 from scoring.stats.correlate import correlation
@@ -112,7 +113,15 @@ def page(calibration: Calibration, version: PromptVersion) -> dict[str, Any]:
         "looked": calibration.looks.filter(version=version).exists(),
         "suggestions": calibration.suggestions.filter(state="open").select_related("trial", "parent").order_by("-id"),
         "notices": notices(calibration),
+        "dimension": dimension_of(calibration),
+        "costs": costs(calibration),
     }
+
+
+def costs(calibration: Calibration) -> bool:
+    """Whether the judge is a service that is paid."""
+    found = backend(calibration.judge.kind)
+    return bool(found and found.endpoints(calibration.judge.settings))
 
 
 def active_of(calibration: Calibration) -> Activation | None:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from scoring.asking.backends import backend
 from scoring.asking.jobs import follow
 from scoring.calibration import disagreements, proposers, services, trials
 from scoring.calibration.comparing import compare_versions
@@ -70,6 +71,12 @@ def start_refining(
         if budget is not None and (endpoint.price_input is None or endpoint.price_output is None):
             message = _("Costs of “%(name)s” are not known: give it prices of tokens, or leave the limit empty.")
             raise ValidationError(message % {"name": endpoint.name})
+    if budget is not None and budget <= 0:
+        raise ValidationError(_("With nothing to spend nothing can be proposed. Leave the limit empty for no limit."))
+    judged_by = backend(calibration.judge.kind)
+    if budget is not None and judged_by and not judged_by.priced(calibration.judge.settings):
+        message = _("Costs of “%(name)s” are not known: give its endpoint prices, or leave the limit empty.")
+        raise ValidationError(message % {"name": calibration.judge.name})
     if not 1 <= rounds <= MOST_ROUNDS:
         raise ValidationError(_("A loop has 1 to %(most)d rounds.") % {"most": MOST_ROUNDS})
     config = {

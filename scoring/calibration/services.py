@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from annotation.models import Candidate, Study, Task
 from scoring.asking import selections
 from scoring.asking.jobs import KINDS, start_scoring
-from scoring.calibration.figures import part
+from scoring.calibration.figures import mapped, part
 from scoring.calibration.parts import is_held_out
 from scoring.calibration.triples import People, people_of
 from scoring.models import Activation, Calibration, Judge, LevelMap, Look, Method, Prompt, PromptVersion, UnclearPoint
@@ -66,9 +66,27 @@ def create_calibration(
     if not 0 < count <= MOST:
         message = _("People have scored %(count)d candidates of this task in this study. It takes 1 to %(most)d.")
         raise ValidationError(message % {"count": count, "most": MOST})
-    made.seed = _dividing_seed(list(rated.values_list("case__source__sha256", flat=True).distinct()), held_out)
+    sources = list(rated.values_list("case__source__sha256", flat=True).distinct())
+    made.seed, made.held_out = _split(prompt, sources, held_out)
     made.save()
     return made
+
+
+def _split(prompt: Prompt, sources: list[str], share: float) -> tuple[int, float]:
+    """Seed and share: those of the prompt's first calibration, so that no picture is held out at one desk and tuned on
+    at another; of the first itself, a seed that divides well. Raises ValidationError where a part would be empty."""
+    Prompt.objects.select_for_update(no_key=True).get(pk=prompt.pk)  # of two at once the second sees the first
+    first = prompt.calibrations.order_by("id").first()
+    if first is None:
+        return _dividing_seed(sources, share), share
+    held = sum(is_held_out(first.seed, source, first.held_out) for source in sources)
+    if not 0 < held < len(sources):
+        message = _(
+            "The prompt has its split from its first calibration, “%(name)s”. By it, one part of these images would be "
+            "empty."
+        )
+        raise ValidationError(message % {"name": first.name})
+    return first.seed, first.held_out
 
 
 def _dividing_seed(sources: list[str], share: float) -> int:
@@ -127,9 +145,13 @@ def look(*, calibration: Calibration, version: PromptVersion, by: User) -> Look:
     """Note that the held-out figures of this version are seen. Raises ValidationError where there is nothing to see."""
     _check_own(calibration, version)
     people = people_of(calibration)
-    scores = people.scores_of(version, calibration.judge).value
-    if not np.isfinite(scores[people.held_out]).any():
-        raise ValidationError(_("No triple of the held-out part is scored by this version yet."))
+    scores = people.scores_of(version, calibration.judge)
+    waiting = sum(not status for status, held in zip(scores.status, people.held_out, strict=True) if held)
+    if waiting:
+        message = _("%(count)d triples of the held-out part are not scored yet. Score them first: a look is for all.")
+        raise ValidationError(message % {"count": waiting})
+    if not np.isfinite(scores.value[people.held_out]).any():
+        raise ValidationError(_("No triple of the held-out part has a score."))
     seen = Look.objects.create(calibration=calibration, version=version, by=by)
     _changed(calibration)
     return seen
@@ -146,6 +168,8 @@ def _changed(calibration: Calibration) -> None:
 def fit_level(*, calibration: Calibration, version: PromptVersion) -> LevelMap:
     """Fit people's level on the dev part and keep it with the version. Raises ValidationError for too few scores."""
     _check_own(calibration, version)
+    if calibration.method == Method.ZSCORE:
+        raise ValidationError(_("z-scores say who is better, not how good: they have no level to fit."))
     people = people_of(calibration)
     scorer = people.scores_of(version, calibration.judge).value
     rows = ~people.held_out & np.isfinite(scorer)
@@ -195,22 +219,25 @@ def activate(
         version=version,
         judge=calibration.judge,
         calibration=calibration,
-        figures=on_record(calibration, version),
+        figures=on_record(calibration, version, knots if with_level else None),
         knots=knots if with_level else None,
         note=note,
         by=by,
     )
 
 
-def on_record(calibration: Calibration, version: PromptVersion) -> dict[str, Any]:
-    """The held-out figures as they are now, beside those of the dev part and the ceiling."""
+def on_record(calibration: Calibration, version: PromptVersion, knots: Any) -> dict[str, Any]:
+    """The held-out figures as they are now, beside those of the dev part and the ceiling; with the level map, where
+    one is applied. ``notice``: what is to be said of them wherever they are."""
     people = people_of(calibration)
     scorer = people.scores_of(version, calibration.judge).value
     missing = int(np.count_nonzero(people.held_out & ~np.isfinite(scorer)))
     return {
         "held": part(people, scorer, people.held_out, calibration),
         "dev": part(people, scorer, ~people.held_out, calibration),
+        "mapped": mapped(people, scorer, people.held_out, calibration, knots) if knots else None,
         "ceiling": _ceiling(people),
+        "notice": " ".join(text for text in (calibration.study.notice, calibration.judge.notice) if text),
         "unscored": missing,
         "looks": calibration.looks.count(),
         "study": str(calibration.study.uid),

@@ -30,12 +30,18 @@ def with_question(*, parent: PromptVersion, text: str, by: User | None) -> Promp
 
 
 @transaction.atomic
-def start_ablation(*, calibration: Calibration, version: PromptVersion, by: User | None) -> Job:
+def start_ablation(
+    *, calibration: Calibration, version: PromptVersion, by: User | None, most_cost: float | None = None
+) -> Job:
     """Score the version without each of its questions in turn, on the dev part. Raises ValidationError."""
     if not version.asked:
         raise ValidationError(_("This version asks no question, so there is none to leave out."))
     return score_versions(
-        calibration=calibration, versions=[version, *_made(version, by).values()], by=by, dev_only=True
+        calibration=calibration,
+        versions=[version, *_made(version, by).values()],
+        by=by,
+        most_cost=most_cost,
+        dev_only=True,
     )
 
 

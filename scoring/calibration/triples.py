@@ -16,7 +16,7 @@ from scoring.calibration.parts import is_held_out
 from scoring.models import Calibration, Judge, Method, PromptVersion, Score
 from scoring.stats.ceiling import Ceiling, human_ceiling
 from scoring.stats.grouped import Codes, Counts, Flags, Floats
-from scoring.stats.mos import MosSettings, mean_opinion_scores
+from scoring.stats.mos import MosResult, MosSettings, mean_opinion_scores
 from scoring.stats.table import Ratings
 
 DIGITS = 9  # means of equal scores are equal, in whatever order they were added: ranks must see the tie
@@ -28,23 +28,31 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
+class RatingRows:
+    """The scores that the means are of, after the method's own corrections and rejections: rater, row of People."""
+
+    rater: Codes
+    row: Codes
+    score: Floats
+
+
+@dataclass(frozen=True)
 class People:
     """Human scores, one row a candidate, on the prompt's scale. ``ratings``: of each candidate. ``cluster``: its source
-    image. ``table``: the single scores, for the ceiling."""
+    image. ``ratings_made``: the single scores behind the means, for the ceiling."""
 
     candidates: NDArray[np.int64]
     human: Floats
     ratings: Counts
     held_out: Flags
     cluster: Codes
-    table: Ratings
+    ratings_made: RatingRows
 
     @cached_property
     def ceiling(self) -> Ceiling:
         """How well people agree among themselves, over both parts: no scorer was looked at for it."""
-        item = np.array([int(name) for name in self.table.items.to_pylist()], dtype=np.int64)
-        cluster = self.cluster[np.searchsorted(self.candidates, item)] if item.size else np.empty(0, np.int64)
-        return human_ceiling(self.table.annotator, self.table.item, self.table.score, cluster=cluster)
+        made = self.ratings_made
+        return human_ceiling(made.rater, made.row, made.score, cluster=self.cluster)
 
     def scores_of(self, version: PromptVersion, judge: Judge) -> Scores:
         rows = Score.objects.filter(version=version, judge=judge, candidate__in=self.candidates.tolist())
@@ -82,7 +90,7 @@ def people_of(calibration: Calibration) -> People:
         ratings=made.scored.n[order],
         held_out=np.array(held, dtype=bool),
         cluster=np.array([sources[int(pk)][0] for pk in pks[order]], dtype=np.int64),
-        table=_kept(table, set(pks[order].tolist())),
+        ratings_made=_made(made, order),
     )
 
 
@@ -90,15 +98,13 @@ def _table(rows: Iterable[tuple[int, int, float | None]]) -> Ratings:
     return Ratings.from_rows((str(annotator), str(candidate), "score", score) for annotator, candidate, score in rows)
 
 
-def _kept(table: Ratings, candidates: set[int]) -> Ratings:
-    """Without the ratings of candidates that got no score: they are in no figure."""
-    names = [int(name) in candidates for name in table.items.to_pylist()]
-    if all(names):
-        return table
-    rows = np.array(names, dtype=bool)[table.item]
-    annotators, items = table.annotators.to_pylist(), table.items.to_pylist()
-    pairs = zip(table.annotator[rows], table.item[rows], table.score[rows], strict=True)
-    return _table((int(annotators[a]), int(items[i]), float(score)) for a, i, score in pairs)
+def _made(made: MosResult, order: Codes) -> RatingRows:
+    """The rows of the units that became candidates, by their place among them."""
+    values = made.scored.values
+    place = np.full(values.units, -1, dtype=np.int64)
+    place[order] = np.arange(order.size)
+    rows = place[values.unit] >= 0
+    return RatingRows(values.rater[rows], place[values.unit[rows]], values.score[rows])
 
 
 def _sources(candidates: NDArray[np.int64]) -> dict[int, tuple[int, str]]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from uuid import UUID
 
+import redis
 from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser
+from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
@@ -33,6 +37,8 @@ from webapp.live import boards
 
 NUMBER = re.compile("[0-9]{1,9}")  # of a version, a place or a candidate, as an address may hold it
 MOST_CHOSEN = 500  # points of the scatter
+
+SHARED_SECONDS = 3
 
 
 def _found(uid: UUID) -> Calibration:
@@ -223,8 +229,26 @@ def unclear(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
 def versions(request: HttpRequest, uid: UUID) -> HttpResponse:
     """The table of versions with their figures: a part of the page, fetched when something was scored."""
     found = _found(uid)
-    context = {"calibration": found, "rows": queries.version_rows(found), "current": request.GET.get("v", "")}
-    return render(request, "calibration/versions.html", context)
+    current = found_number[0] if (found_number := NUMBER.fullmatch(request.GET.get("v", ""))) else ""
+
+    def made() -> str:
+        context = {"calibration": found, "rows": queries.version_rows(found), "current": current}
+        return render_to_string("calibration/versions.html", context)
+
+    return HttpResponse(_shared(f"calibration-versions:{found.uid}:{current}", made))
+
+
+def _shared(key: str, make: Callable[[], str]) -> str:
+    """A part of a page that is the same for everybody, made once for those who ask within a moment: many browsers ask
+    when a page's figures come to rest."""
+    try:
+        if kept := cache.get(key):
+            return str(kept)
+        html = make()
+        cache.set(key, html, SHARED_SECONDS)
+    except redis.RedisError:
+        return make()
+    return html
 
 
 @engineers
@@ -260,7 +284,8 @@ def ablation(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
     version = _version(found, number)
     if request.method == "POST":
         try:
-            trials.start_ablation(calibration=found, version=version, by=user_of(request))
+            most = _limit(request)
+            trials.start_ablation(calibration=found, version=version, by=user_of(request), most_cost=most)
         except ValidationError as error:
             _say(request, error)
         return redirect(reverse("ablation", args=[found.uid, version.number]))
@@ -268,6 +293,7 @@ def ablation(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
         "calibration": found,
         "version": version,
         "rows": comparing.ablation(found, version, trials.ablations_of(version)),
+        "costs": queries.costs(found),
         "notices": queries.notices(found),
     }
     return render(request, "calibration/ablation.html", context)
@@ -306,8 +332,9 @@ def decide(request: HttpRequest, uid: UUID) -> HttpResponse:
     found, version = _found(suggestion.calibration.uid), suggestion.parent
     try:
         if request.POST.get("decision") == "accept":
+            most = _limit(request)
             version = accept(suggestion=suggestion, by=user_of(request))
-            services.score_versions(calibration=found, versions=[version], by=user_of(request))
+            services.score_versions(calibration=found, versions=[version], by=user_of(request), most_cost=most)
         else:
             reject(suggestion=suggestion, by=user_of(request))
     except ValidationError as error:
@@ -348,6 +375,15 @@ def _check(task: Task, active: object, by: User) -> None:
         raise ValidationError(_("This task has no active scorer."))
     if drift.start_check(task=task, version=active.version, judge=active.judge, by=by) is None:
         raise ValidationError(_("This version was checked this month already."))
+
+
+def _limit(request: HttpRequest) -> float | None:
+    """What may be spent. Raises ValidationError."""
+    form = LimitForm(request.POST)
+    if not form.is_valid():
+        raise ValidationError([_("Spend at most: enter a number, or nothing.")])
+    limit: float | None = form.cleaned_data["most_cost"]
+    return limit
 
 
 async def live(request: HttpRequest, uid: UUID, number: int) -> HttpResponseBase:

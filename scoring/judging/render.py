@@ -16,10 +16,10 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 PICTURES = "Two pictures follow. Picture A is the source before the edit. Picture B is the edited picture."
 FORM = """\
 Answer with one JSON object and nothing else:
-{{"answers": [{{"question": 1, "answer": "yes", "why": "..."}}], "reasoning": "...", "score": {low}}}
+{{"answers": [{{"question": 1, "answer": "yes", "why": "..."}}], "reasoning": "...", "score": N}}
 "answers": one entry for each numbered question, in order{none}; each answer is "yes", "partly", "no" or \
-"cannot judge". "why": one short sentence. "reasoning": two or three sentences that weigh the answers. "score": a \
-whole number from {low} to {high}, written last."""
+"cannot judge". "why": one short sentence. "reasoning": two or three sentences that weigh the answers. N: your \
+score, a whole number from {low} to {high}, written last."""
 
 
 class PromptError(ValueError):

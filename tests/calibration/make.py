@@ -38,16 +38,16 @@ def judge(slug: str = "someone", kind: str = "endpoint", **settings: Any) -> Jud
     return Judge.objects.create(slug=slug, name=slug, kind=kind, settings=settings)
 
 
-def people(count: int) -> list[Any]:
+def people(count: int, names: str = "rater") -> list[Any]:
     users = get_user_model().objects
-    return [users.create_user(username=f"rater{n}", password="x", role="annotator") for n in range(count)]
+    return [users.create_user(username=f"{names}{n}", password="x", role="annotator") for n in range(count)]
 
 
-def rated_study(cases: int = 12, editors: int = 3, raters: int = 3, seed: int = SEED) -> Study:
+def rated_study(cases: int = 12, editors: int = 3, raters: int = 3, seed: int = SEED, names: str = "rater") -> Study:
     """Everybody rates everything 0 to 5: a truth of each candidate, and each rater's own error of at most one."""
     rng = np.random.default_rng(seed)
     data = judging.dataset(cases, editors)
-    members = people(raters)
+    members = people(raters, names)
     made = judging.study(data, "hp-score", members)
     truth = {
         pk: int(rng.integers(0, 6)) for pk in Candidate.objects.filter(case__dataset=data).values_list("pk", flat=True)

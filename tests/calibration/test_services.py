@@ -15,10 +15,10 @@ from annotation.models import Candidate, Study, Unit
 from annotation.studies import add_member
 from scoring.asking import selections
 from scoring.calibration import services
-from scoring.calibration.figures import page_figures
+from scoring.calibration.figures import looks, page_figures
 from scoring.calibration.parts import is_held_out
 from scoring.calibration.triples import people_of
-from scoring.models import Activation, Calibration, LevelMap, PromptVersion, UnclearPoint
+from scoring.models import Activation, Calibration, LevelMap, PromptVersion, Score, UnclearPoint
 from tests import judging
 from tests.calibration import make
 from webapp.jobs.models import Job, State
@@ -233,7 +233,7 @@ def test_a_look_is_counted_and_nothing_is_told_before(desk: Calibration, bob: An
 def test_there_is_nothing_to_look_at(desk: Calibration, bob: Any) -> None:
     assert desk.current is not None
     version = desk.current
-    assert "No triple of the held-out part" in refused(lambda: services.look(calibration=desk, version=version, by=bob))
+    assert "are not scored yet" in refused(lambda: services.look(calibration=desk, version=version, by=bob))
     people = people_of(desk)
     held = set(people.candidates[people.held_out].tolist())
     make.scored(desk, version, lambda pk: None if pk in held else 3.0)
@@ -435,3 +435,68 @@ def test_a_point_needs_words_and_an_edit_that_people_scored(desk: Calibration, b
         lambda: services.mark_unclear(calibration=desk, candidate=stranger, version=version, note="Hm.", by=bob)
     )
     assert not UnclearPoint.objects.exists()
+
+
+# One split a prompt --------------------------------------------------------------------------------------------------
+
+
+def test_a_second_desk_of_a_prompt_has_the_split_of_the_first(desk: Calibration, bob: Any) -> None:
+    second = make.calibration(desk.study, desk.prompt, bob, judge=make.judge("another"), held_out=0.1)
+    assert (second.seed, second.held_out) == (desk.seed, desk.held_out)
+
+
+def test_looks_of_all_desks_of_a_prompt_are_counted(desk: Calibration, bob: Any) -> None:
+    assert desk.current is not None
+    second = make.calibration(desk.study, desk.prompt, bob, judge=make.judge("another"))
+    for at in (desk, second):
+        make.scored(at, desk.current, lambda pk: pk % 6)
+        services.look(calibration=at, version=desk.current, by=bob)
+    assert looks(desk) == looks(second) == {"all": 2, "versions": 1}
+
+
+def test_other_peoples_scores_of_the_version_are_not_counted_here(desk: Calibration) -> None:
+    """A scorer that has scored a million images elsewhere is as quick to watch as before."""
+    assert desk.current is not None
+    make.scored(desk, desk.current, lambda pk: pk % 6)
+    before = page_figures(desk, desk.current)["used"]
+    make.rated_study(cases=2, raters=1, seed=3, names="elsewhere")
+    others = Candidate.objects.exclude(items__study=desk.study)
+    Score.objects.bulk_create(
+        Score(candidate=one, version=desk.current, judge=desk.judge, status="parsed", value=1, keys=[])
+        for one in others
+    )
+    assert page_figures(desk, desk.current)["used"] == before
+
+
+def test_z_scores_have_no_level(bob: Any) -> None:
+    desk = make.calibration(by=bob, method="zscore")
+    assert desk.current is not None
+    make.scored(desk, desk.current, lambda pk: pk % 6)
+    found = page_figures(desk, desk.current)["dev"]
+    assert found["figures"]["pcc"]["value"] is not None
+    for name in ("mae", "bias", "within_one", "rmse"):
+        assert found["figures"][name]["value"] is None
+        assert "not how good" in found["figures"][name]["reason"]
+    assert found["cut"]["share"]["value"] is None
+    assert "no level" in refused(lambda: services.fit_level(calibration=desk, version=desk.current))
+
+
+def test_an_applied_level_map_is_on_record_with_its_held_out_figures(desk: Calibration, bob: Any) -> None:
+    assert desk.current is not None
+    human = dict(zip(people_of(desk).candidates.tolist(), people_of(desk).human.tolist(), strict=True))
+    make.scored(desk, desk.current, lambda pk: 2.5 + human[pk] / 2 + pk % 3 / 10)
+    services.fit_level(calibration=desk, version=desk.current)
+    services.look(calibration=desk, version=desk.current, by=bob)
+    made = services.activate(calibration=desk, version=desk.current, by=bob, with_level=True)
+    plain = made.figures["held"]["figures"]["bias"]["value"]
+    assert abs(made.figures["mapped"]["figures"]["bias"]) < abs(plain)
+    assert made.figures["mapped"]["figures"]["mae"] != page_figures(desk, desk.current)["mapped"]["figures"]["mae"]
+
+
+@pytest.mark.parametrize("method", ["mean", "corrected", "zscore"])
+def test_no_scorer_that_knows_the_means_is_far_above_the_ceiling(bob: Any, method: str) -> None:
+    """The ceiling is that of the scores in force: with the annotators whom the method leaves out left out."""
+    desk = make.calibration(make.rated_study(cases=20, raters=5), by=bob, method=method)
+    found = people_of(desk).ceiling
+    assert 0.8 < found.ceiling <= 1
+    assert found.units == people_of(desk).human.size

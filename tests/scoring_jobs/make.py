@@ -70,6 +70,11 @@ def finish(job: Job) -> None:
     jobs.finish(job, state="succeeded")
 
 
+def at_rest(job: Job) -> None:
+    """No worker has it: its list binds nobody else."""
+    Job.objects.filter(pk=job.pk).update(state="cancelled")
+
+
 def run(job: Job, reply: Callable[[Request], Reply] = lambda _request: said()) -> list[Request]:
     """The whole job at once; returns what was asked."""
     asked = prepared(job)

@@ -105,7 +105,9 @@ def test_an_answer_takes_the_place_of_a_failed_one_and_of_no_other(
     data: Dataset, judge: Judge, version: PromptVersion
 ) -> None:
     first, second = make.start(data, judge, version), make.start(data, judge, version)
-    asked, same = make.prepared(first), make.prepared(second)
+    asked = make.prepared(first)
+    make.at_rest(first)  # so that the second asks the same
+    same = make.prepared(second)
     make.answer(first, asked[:1], lambda _request: make.said(None, kind="timeout"))
     make.answer(first, asked[1:2], lambda _request: make.said(1.0))
     make.answer(second, same[:2], lambda _request: make.said(5.0))

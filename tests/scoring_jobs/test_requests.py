@@ -126,8 +126,29 @@ def test_a_resumed_job_does_not_ask_what_another_job_was_answered(
     first = make.start(data, judge, version)
     asked = make.prepared(first)
     make.answer(first, asked[:2])
+    make.at_rest(first)
     make.run(make.start(data, judge, version))
     assert [request.key for request in make.prepared(first)] == [request.key for request in asked[:2]]
+
+
+def test_what_another_job_asks_at_this_moment_is_not_paid_twice(
+    data: Dataset, judge: Judge, version: PromptVersion
+) -> None:
+    first, second = make.start(data, judge, version), make.start(data, judge, version)
+    asked = make.prepared(first)
+    assert asked
+    assert make.prepared(second) == []
+    make.answer(first, asked)
+    kind_of(second).on_result(second, {})
+    assert len(make.scores(version, judge)) == sum(len(request.ref) - 1 for request in asked)
+
+
+def test_a_job_ends_where_its_judge_has_become_another(data: Dataset, judge: Judge, version: PromptVersion) -> None:
+    job = make.start(data, judge, version)
+    Job.objects.filter(pk=job.pk).update(config={**job.config, "identity": {**job.config["identity"], "model": "old"}})
+    job.refresh_from_db()
+    with pytest.raises(JobError, match="is another than when this job began"):
+        make.prepared(job)
 
 
 # Equal requests ------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import { confusion, histogram, ranges } from "./charts.js";
 import { Scatter } from "./scatter.js";
 
 const MOST_CHOSEN = 500; // points of a brush that the server is asked for: an address has its limits
-const QUIET = 1500; // between two readings of the parts that are fetched
+const QUIET = 3000; // the parts that are fetched are read when the figures have come to rest for so long, not all at once
 const page = document.getElementById("calibration");
 const versions = document.querySelector("#versions [data-part]");
 const rows = document.querySelector("#disagreements [data-part]");
@@ -22,14 +22,18 @@ function show(figures) {
   histogram(document.getElementById("histogram"), figures.dev);
   confusion(document.getElementById("confusion"), figures.dev);
   const state = JSON.stringify([figures.count, figures.looks, figures.dev.figures]);
-  if (state !== shown && !timer) timer = setTimeout(readParts, shown ? QUIET : 0);
+  if (state === shown) return;
+  clearTimeout(timer);
+  timer = setTimeout(readParts, shown ? QUIET * (1 + Math.random()) : 0);
   shown = state;
 }
 
 async function readParts() {
-  timer = 0;
-  const chosen = document.querySelector("#versions input[name=second]:checked, #versions input[name=first]:focus");
-  if (!chosen?.matches(":focus")) await read(page.dataset.versions, versions);
+  if (!versions.contains(document.activeElement)) {
+    const chosen = [...versions.querySelectorAll("input:checked")].map(({ name, value }) => `[name=${name}][value="${value}"]`);
+    await read(page.dataset.versions, versions);
+    for (const same of chosen) versions.querySelector(same)?.click(); // what was chosen to compare stays chosen
+  }
   const busy = rows.contains(document.activeElement) || rows.querySelector("details[open] input");
   if (all.hidden && !busy) await read(page.dataset.rows, rows);
 }
