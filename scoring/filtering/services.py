@@ -17,7 +17,7 @@ from annotation.versions.freeze import freeze
 from scoring.filtering import queries
 from scoring.filtering.queries import Cells, Scorer
 from scoring.filtering.rules import By, Rule, Verdict, fingerprint
-from scoring.models import Judge, PromptVersion
+from scoring.models import Activation, Judge, PromptVersion
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, JobRun
@@ -118,9 +118,13 @@ def _recipe(rule: Rule, scorers: Mapping[str, Scorer], cells: Cells, keys: set[s
 
 
 def _notice(dataset: Dataset, scorers: Mapping[str, Scorer]) -> str:
-    """A set that a demo judge has filtered says so wherever it goes."""
+    """A set that a demo judge has filtered says so wherever it goes; so does one whose scorer was calibrated against
+    simulated annotators."""
     judges = sorted({one.judge.notice for one in scorers.values() if one.judge.notice} - {dataset.notice})
-    return " · ".join([text for text in (dataset.notice, *judges) if text])[:LONGEST_NOTICE]
+    versions = [one.version.pk for one in scorers.values()]
+    simulated = Activation.objects.filter(version__in=versions, calibration__study__is_simulated=True).exists()
+    words = [_("Scorer calibrated against a simulation.")] if simulated else []
+    return " · ".join([text for text in (dataset.notice, *judges, *words) if text])[:LONGEST_NOTICE]
 
 
 def note(dataset: Dataset, rule: Rule) -> str:
