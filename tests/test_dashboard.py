@@ -41,7 +41,7 @@ from webapp.jobs import machine, services
 from webapp.jobs.machine import Gpu
 from webapp.jobs.models import Job
 
-MOST_QUERIES = 25
+MOST_QUERIES = 27
 SCORES = rated({"quality": 2.5, "alignment": 3, "preservation": 4})
 Make = Callable[..., Job]
 

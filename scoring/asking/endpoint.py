@@ -84,6 +84,6 @@ ENDPOINT = Backend(
     queue=DEFAULT,
     form=EndpointForm,
     identity=_identity,
-    endpoints=lambda settings: [settings["endpoint"]],
+    endpoints=lambda settings: [settings["endpoint"]] if "endpoint" in settings else [],
     priced=_priced,
 )

@@ -4,12 +4,14 @@ import html
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.models import Candidate
+from scoring.asking.backends import backend
 from scoring.models import Judge
 from tests import judging
 from tests.scoring_pages import make
@@ -67,7 +69,8 @@ def test_an_endpoint_judge_keeps_the_endpoint_by_name_and_shows_no_key(browser: 
     values = {"set-endpoint": "service", "set-temperature": "0.5", "set-max_tokens": "800"}
     assert make_judge(browser, "endpoint", **values).status_code == 302
     made = Judge.objects.get()
-    assert made.settings == {"endpoint": "service", "temperature": 0.5, "max_tokens": 800, "logprobs": False}
+    asked = {"endpoint": "service", "temperature": 0.5, "max_tokens": 800, "logprobs": False}
+    assert made.settings == {**asked, "endpoint_address": "http://127.0.0.1:9/v1", "endpoint_model": "m"}
     pages = [new, text_of(browser.get(reverse("judges"))), text_of(browser.get(made.get_absolute_url()))]
     assert not any(KEY in page or found.key_encrypted in page for page in pages)
 
@@ -208,3 +211,15 @@ def test_a_long_list_has_pages(browser: Client) -> None:
     last = Judge.objects.order_by("-pk")[49]
     rest = text_of(browser.get(reverse("judges"), {"after": str(last.pk)}))
     assert rest.count('<th scope="row">') == 1
+
+
+def test_a_judge_is_another_when_its_endpoint_becomes_another_model(browser: Client) -> None:
+    endpoint()
+    values = {"set-endpoint": "service", "set-temperature": "0.5", "set-max_tokens": "800"}
+    assert make_judge(browser, "endpoint", **values).status_code == 302
+    found, made = backend("endpoint"), Judge.objects.get()
+    assert found is not None
+    assert found.identity(made.settings).model == "m"
+    Endpoint.objects.update(model="another")
+    with pytest.raises(ValidationError, match="make a new judge"):
+        found.identity(made.settings)
