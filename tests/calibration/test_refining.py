@@ -38,9 +38,9 @@ def desk(bob: Any, settings: Any, tmp_path: Path) -> Calibration:
     settings.PRIVATE_ENDPOINTS = True
     load_tasks()
     (rater,) = make.people(1)
-    study = study_of(drawn(tmp_path, 12), raters=1, members=[rater])
+    study = study_of(drawn(tmp_path, 8), raters=1, members=[rater])
     worth = {pk: pk * 7 % 6 for pk in Candidate.objects.values_list("pk", flat=True)}
-    make.rate(study, rater, worth.__getitem__, remark="A ghost is left.")
+    make.rated_by(study, rater, worth.__getitem__, remark="A ghost is left.")
     asking.endpoint()
     of = make.prompt("hp", "Does the picture look fine?", task=Case.objects.values_list("task", flat=True)[0])
     return make.calibration(study, of, bob, judge=asking.judge())

@@ -12,7 +12,7 @@ expect.set_options(timeout=WAIT)
 
 
 def counted(page: Page, stage: str) -> int:
-    return int(page.inner_text(f"#stage-{stage} .funnel-count b"))
+    return int(page.inner_text(f"#stage-{stage} .funnel-count b").replace(",", ""))
 
 
 def test_the_overview_is_live(person: Enter) -> None:
@@ -33,7 +33,7 @@ def test_the_overview_is_live(person: Enter) -> None:
     done = annotator.done()
     annotator.keys("3", "Tab", "4", "Tab", "5", "Enter")
     annotator.until_done(done + 1)
-    expect(page.locator("#stage-annotate .funnel-count b")).to_have_text(str(judged + 1))
+    expect(page.locator("#stage-annotate .funnel-count b")).to_have_text(f"{judged + 1:,}")
     expect(link).to_be_focused()
 
     # A job that somebody starts elsewhere appears, and is seen to end.
@@ -41,7 +41,7 @@ def test_the_overview_is_live(person: Enter) -> None:
     other.go("/studies/")
     other.page.click(f"text={RATE}")
     other.page.click("form:has([name=table]) button.primary")
-    expect(page.locator("#stage-export .funnel-count b")).to_have_text(str(exported + 1))
+    expect(page.locator("#stage-export .funnel-count b")).to_have_text(f"{exported + 1:,}")
     expect(page.locator("#recent tr", has_text=RATE).first).to_contain_text("Done")
     assert page.evaluate("window.sameDocument") is True
 
