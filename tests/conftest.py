@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from PIL import Image
+
+# How long an example takes depends on what else the machine does: no test fails for it.
+hypothesis_settings.register_profile("editloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("editloop")
 
 
 @pytest.fixture(autouse=True)

@@ -94,7 +94,8 @@ def test_nothing_that_was_written_is_asked_or_paid_again(tmp_path: Path, how: si
             made.send_signal(how)
             made.wait(PATIENCE)
         written = {row["key"] for row in answered(folder)}
-        before = [key_of(asked) for asked in service.asked]
+        came = len(service.asked)
+        before = [key_of(asked) for asked in service.asked if asked.body]  # the kill may cut a request off
         assert 10 <= len(written) < len(KEYS)
         if how == signal.SIGTERM:
             assert result(folder)["status"] == "cancelled"
@@ -102,7 +103,7 @@ def test_nothing_that_was_written_is_asked_or_paid_again(tmp_path: Path, how: si
         assert len(set(before) - written) <= threads
         again(folder, 2)
         assert finish(folder, service, concurrency=at_once) == 0
-        after = [key_of(asked) for asked in service.asked[len(before) :]]
+        after = [key_of(asked) for asked in service.asked[came:]]
     assert not written & set(after)
     assert Counter(row["key"] for row in answered(folder)) == Counter(KEYS)
     assert max(Counter(before + after).values()) <= (2 if how == signal.SIGKILL else 1)
