@@ -1,6 +1,7 @@
 """People and things that most tests need: alice (admin), bob (engineer), carol (annotator), mallory (a stranger)."""
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ from PIL import Image
 # How long an example takes depends on what else the machine does: no test fails for it.
 hypothesis_settings.register_profile("editloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("editloop")
+
+
+DATABASE = {"db", "transactional_db", "live_server", "installation"}  # fixtures of tests that reach a database
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL only what reaches the database: the rest has run on SQLite, and knows no difference."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        return
+    reach = [bool(item.get_closest_marker("django_db") or DATABASE & set(item.fixturenames)) for item in items]  # type: ignore[attr-defined]
+    config.hook.pytest_deselected(items=[item for item, does in zip(items, reach, strict=True) if not does])
+    items[:] = [item for item, does in zip(items, reach, strict=True) if does]
 
 
 @pytest.fixture(autouse=True)

@@ -47,8 +47,8 @@ PHOTOGRAPHS, DRAWN, CALIBRATION = "demo-photographs", "demo-drawn-world", "demo-
 DRAWN_SEED, DRAWN_CASES = 1, 64
 # Scenes of its own, so that nothing was tuned on them. Each task has 48: 30 and more in either half of a split.
 CALIBRATION_SEED, CALIBRATION_CASES, CALIBRATION_TASKS = 4, 96, ("color", "remove")
-SIMULATED = {"honest": 5, "biased": 1, "noisy": 1}
-CALIBRATION_RATERS = 10  # seven places for the simulated annotators, and three that stay free for people
+SIMULATED = {"honest": 3, "biased": 1, "noisy": 1}
+CALIBRATION_RATERS = 8  # five places for the simulated annotators, and three that stay free for people
 SEED = 2026
 GUIDELINES = """\
 Look at the source first, then at the edit. Hold Space to see the source in the edit's place.
