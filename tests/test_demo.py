@@ -39,7 +39,7 @@ def test_it_works(calibration: Study) -> None:
     assert calibration.preset == "hp-score"
     assert calibration.units.count() == 4 * 6
     assert not calibration.is_simulated, "until somebody simulated joins"
-    assert simulated(calibration) == {"simulated judgements": 168, "new": 168, "simulated annotators": 7}
+    assert simulated(calibration) == {"simulated judgements": 120, "new": 120, "simulated annotators": 5}
     calibration.refresh_from_db()
     assert "Demo data." in calibration.notice
     assert "Simulation" in calibration.notice
@@ -51,7 +51,7 @@ def test_there_is_room_for_everybody_of_the_demo(calibration: Study) -> None:
     simulated(calibration)
     people = [name for name, role in demo.PEOPLE.items() if role == "annotator"]
     assert sum(demo.SIMULATED.values()) + len(people) == demo.CALIBRATION_RATERS
-    assert set(calibration.units.values_list("taken", "target")) == {(7, 10)}
+    assert set(calibration.units.values_list("taken", "target")) == {(5, 8)}
     for name in people:
         member = member_of(calibration, demo.User.objects.get(username=name))
         assert leases.remaining(member, 1000) == calibration.units.count()
