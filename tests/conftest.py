@@ -13,7 +13,9 @@ from hypothesis import settings as hypothesis_settings
 from PIL import Image
 
 # How long an example takes depends on what else the machine does: no test fails for it.
-hypothesis_settings.register_profile("editloop", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.register_profile(
+    "editloop", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("editloop")
 
 
