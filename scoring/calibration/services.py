@@ -15,9 +15,10 @@ from django.utils.translation import gettext as _
 from annotation.models import Candidate, Study, Task
 from scoring.asking import selections
 from scoring.asking.jobs import KINDS, start_scoring
-from scoring.calibration.figures import mapped, part
+from scoring.calibration.figures import mapped, number, part
 from scoring.calibration.parts import is_held_out
-from scoring.calibration.triples import People, people_of
+from scoring.calibration.queries import notices
+from scoring.calibration.triples import people_of
 from scoring.models import Activation, Calibration, Judge, LevelMap, Look, Method, Prompt, PromptVersion, UnclearPoint
 from scoring.stats import levelmap
 from webapp.accounts.models import User
@@ -236,17 +237,12 @@ def on_record(calibration: Calibration, version: PromptVersion, knots: Any) -> d
         "held": part(people, scorer, people.held_out, calibration),
         "dev": part(people, scorer, ~people.held_out, calibration),
         "mapped": mapped(people, scorer, people.held_out, calibration, knots) if knots else None,
-        "ceiling": _ceiling(people),
-        "notice": " ".join(text for text in (calibration.study.notice, calibration.judge.notice) if text),
+        "ceiling": number(people.ceiling.ceiling),
+        "notice": notices(calibration),
         "unscored": missing,
         "looks": calibration.looks.count(),
         "study": str(calibration.study.uid),
     }
-
-
-def _ceiling(people: People) -> float | None:
-    value = people.ceiling.ceiling
-    return round(value, 6) if np.isfinite(value) else None
 
 
 # Unclear guidelines --------------------------------------------------------------------------------------------------

@@ -96,7 +96,6 @@ def _page(
     context = {
         **queries.page(found, version),
         "form": form,
-        "limit": LimitForm(),
         "activate": ActivateForm(),
         "refine": RefineForm(calibration=found),
         "figures": page_figures(found, version),
@@ -109,19 +108,17 @@ def _page(
 def score(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
     """Score what is not scored yet by this version."""
     found = _found(uid)
-    version, form = _version(found, number), LimitForm(request.POST)
+    version = _version(found, number)
     try:
-        if not form.is_valid():
-            raise ValidationError([_("Spend at most: enter a number, or nothing.")])
-        _start(found, version, user_of(request), form)
+        _start(found, version, user_of(request), _limit(request))
     except ValidationError as error:
         _say(request, error)
     return _at(found, version)
 
 
-def _start(found: Calibration, version: PromptVersion, by: User, form: LimitForm) -> None:
+def _start(found: Calibration, version: PromptVersion, by: User, most_cost: float | None) -> None:
     services.use_version(calibration=found, version=version)
-    services.score_versions(calibration=found, versions=[version], by=by, most_cost=form.cleaned_data.get("most_cost"))
+    services.score_versions(calibration=found, versions=[version], by=by, most_cost=most_cost)
 
 
 @engineers
@@ -139,7 +136,7 @@ def new_version(request: HttpRequest, uid: UUID, number: int) -> HttpResponse:
         form.add_error(None, error)
         return _page(request, found, parent, form, 400)
     try:
-        _start(found, _version(found, made.number), user_of(request), limit)
+        _start(found, _version(found, made.number), user_of(request), limit.cleaned_data["most_cost"])
     except ValidationError as error:
         _say(request, error)
     return _at(found, made)
