@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-from pathlib import Path
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -22,7 +19,7 @@ from annotation.models import Category, Dataset
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, write_json
-from webapp.jobs.kinds import GPU, JobKind
+from webapp.jobs.kinds import GPU, JobKind, run_model
 from webapp.jobs.models import Job
 
 NAME = re.compile(r"[\w.-]+/[\w.-]+|/[\w./ -]+")  # a name of the hub, or an absolute folder
@@ -104,11 +101,6 @@ def _links(job: Job) -> list[tuple[str, str]]:
     return [(dataset.name, dataset.get_absolute_url())] if dataset else []
 
 
-def command(folder: Path) -> list[str]:
-    """The program that runs the model: this interpreter, or that of the GPU environment."""
-    return [settings.GPU_PYTHON or sys.executable, "-m", "training.gpu.run", str(folder)]
-
-
 def _begin(*, dataset: Dataset, by: User, model: str, threshold: float) -> str:
     return start_categorising(dataset=dataset, by=by, model=model, threshold=threshold).get_absolute_url()
 
@@ -117,7 +109,7 @@ KIND = JobKind(
     name="categorise",
     label=gettext_lazy("Categories by CLIP"),
     queue=GPU,
-    command=command,
+    command=run_model,
     prepare=_prepare,
     on_events=_on_events,
     links=_links,

@@ -2,11 +2,8 @@
 
 import json
 import secrets
-import sys
-from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -23,7 +20,7 @@ from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError
-from webapp.jobs.kinds import GPU, JobKind
+from webapp.jobs.kinds import GPU, JobKind, run_model
 from webapp.jobs.models import Job
 
 MOST = 1_000_000  # images in one job
@@ -166,11 +163,6 @@ def _context(job: Job) -> dict[str, Any]:
     return {"whole": whole, "candidates": list(newest), "set_aside": found, "dataset": _dataset_of(whole)}
 
 
-def command(folder: Path) -> list[str]:
-    """The program that makes the images: this interpreter, or that of the GPU environment."""
-    return [settings.GPU_PYTHON or sys.executable, "-m", "training.gpu.run", str(folder)]
-
-
 def _environment(job: Job) -> dict[str, str]:
     """Addresses and keys of the endpoints that the job's editors name."""
     named = (editor.settings.get("endpoint") for editor in grid.editors_of(job.config))
@@ -181,7 +173,7 @@ KIND = JobKind(
     name="generate",
     label=gettext_lazy("Candidate generation"),
     queue=GPU,
-    command=command,
+    command=run_model,
     parts=grid.parts,
     environment=_environment,
     prepare=_prepare,

@@ -10,7 +10,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Avg, Count, Sum
@@ -28,7 +27,7 @@ from webapp.accounts.models import User
 from webapp.endpoints.services import environment_for
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, read_json, write_json
-from webapp.jobs.kinds import DEFAULT, GPU, JobKind
+from webapp.jobs.kinds import DEFAULT, GPU, JobKind, run_model
 from webapp.jobs.models import CLAIMED, Job
 from webapp.live.streams import publish
 
@@ -262,9 +261,8 @@ def _keep(job: Job, asked: _Asked, keys: dict[int, list[str]]) -> None:
         check.save(update_fields=["scores"])
 
 
-def _command(program: str, folder: Path) -> list[str]:
-    python = (settings.GPU_PYTHON or sys.executable) if program == "training.gpu.run" else sys.executable
-    return [python, "-m", program, str(folder)]
+def _ask_service(folder: Path) -> list[str]:
+    return [sys.executable, "-m", "scoring.judging.run", str(folder)]
 
 
 def _environment(job: Job) -> dict[str, str]:
@@ -308,12 +306,12 @@ def _notice(job: Job) -> str:
     return " ".join(notice for notice in notices if notice)
 
 
-def _kind(name: str, queue: str, program: str) -> JobKind:
+def _kind(name: str, queue: str, command: Callable[[Path], list[str]]) -> JobKind:
     return JobKind(
         name=name,
         label=gettext_lazy("Scoring"),
         queue=queue,
-        command=partial(_command, program),
+        command=command,
         environment=_environment,
         prepare=_prepare,
         on_events=_on_events,
@@ -324,4 +322,4 @@ def _kind(name: str, queue: str, program: str) -> JobKind:
     )
 
 
-JOB_KINDS = (_kind(ON_GPU, GPU, "training.gpu.run"), _kind(AT_SERVICE, DEFAULT, "scoring.judging.run"))
+JOB_KINDS = (_kind(ON_GPU, GPU, run_model), _kind(AT_SERVICE, DEFAULT, _ask_service))

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from webapp.jobs.folder import JobRun
 from webapp.jobs.models import Job
 
@@ -27,6 +29,11 @@ def _nothing(*_arguments: Any) -> None:
 
 def run_here(folder: Path) -> list[str]:
     return [sys.executable, "-m", "webapp.jobs.run", str(folder)]
+
+
+def run_model(folder: Path) -> list[str]:
+    """The program that runs models: by this interpreter, or by that of the GPU environment."""
+    return [settings.GPU_PYTHON or sys.executable, "-m", "training.gpu.run", str(folder)]
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,11 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 import structlog
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connections
 from django.http import StreamingHttpResponse
 
-from webapp.live.streams import BEAT_SECONDS, say_once
+from webapp.live.streams import BEAT_SECONDS, response_of, say_once
 
 GAP_SECONDS = 0.25  # between the beginnings of two computations: what comes meanwhile is one change
 THREADS = 2  # that compute, so also the most database connections that boards of a process hold
@@ -43,11 +42,7 @@ async def show(key: str, channels: Sequence[str], compute: Compute) -> Streaming
 
     ``compute`` returns the figures; of several viewers' the first one's is used, so it may depend on ``key`` alone.
     """
-    await sync_to_async(connections.close_all)()
-    response = StreamingHttpResponse(_watch(key, channels, compute), content_type="text/event-stream")
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"
-    return response
+    return await response_of(_watch(key, channels, compute))
 
 
 async def _watch(key: str, channels: Sequence[str], compute: Compute) -> AsyncIterator[bytes]:

@@ -61,11 +61,15 @@ def say_once(error: Exception) -> None:
 
 async def stream(request: HttpRequest, channel: str) -> StreamingHttpResponse:
     """The response that feeds one EventSource. Check access first; the database connection is closed here."""
-    await sync_to_async(connections.close_all)()
     last = request.headers.get("Last-Event-ID") or request.GET.get("from", "")
-    response = StreamingHttpResponse(
-        _events(channel, last if EVENT_ID.fullmatch(last) else "$"), content_type="text/event-stream"
-    )
+    return await response_of(_events(channel, last if EVENT_ID.fullmatch(last) else "$"))
+
+
+async def response_of(events: AsyncIterator[bytes]) -> StreamingHttpResponse:
+    """The response that sends these blocks of events. The database connection that the check of access took is closed
+    here, or every viewer would hold one."""
+    await sync_to_async(connections.close_all)()
+    response = StreamingHttpResponse(events, content_type="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
