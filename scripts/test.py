@@ -23,7 +23,7 @@ from scripts.servers import Refusal, postgres_binaries, private_postgres, privat
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ROOT / "tests"
-PURE = ("gpu", "importing", "scoring", "scripts", "stats", "world")  # no database: run once
+PURE = ("gpu", "importing", "rewards", "scoring", "scripts", "stats", "world")  # no database: run once
 BROWSER = ("js", "e2e")
 BENCH = ("bench",)  # measured by `make bench`
 NOTHING_COLLECTED = 5  # pytest's exit status

@@ -1,0 +1,1 @@
+"""Reward models without torch: the format of training sets, configurations, figures."""
