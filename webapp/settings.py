@@ -76,6 +76,7 @@ DATABASES = {"default": environ.database(os.environ.get("DATABASE_URL", ""), VAR
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 MEDIA_ROOT = VAR / "media"
 JOBS_ROOT = VAR / "jobs"
+MODELS_ROOT = VAR / "models"  # checkpoints of reward models
 
 REDIS_URL = os.environ.get("REDIS_URL", "redis://127.0.0.1:6379/0")
 CACHES = {

@@ -34,6 +34,9 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['slug'],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('passes__gte', 1), ('passes__lte', 32)), name='judge_passes_in_range'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -59,6 +62,12 @@ class Migration(migrations.Migration):
                 ('job', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='answers', to='jobs.job')),
                 ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='answers', to='scoring.judge')),
             ],
+            options={
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('status__in', ['parsed', 'repaired', 'refused', 'filtered', 'failed'])), name='answer_status_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['parsed', 'repaired']), ('score__isnull', False)), models.Q(models.Q(('status__in', ['parsed', 'repaired']), _negated=True), ('score__isnull', True)), _connector='OR'), name='answer_score_is_no_guess'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Prompt',
@@ -77,24 +86,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['slug'],
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('high__lte', 9), ('low__lt', models.F('high'))), name='prompt_scale_of_digits'),
+                ],
             },
-        ),
-        migrations.CreateModel(
-            name='Calibration',
-            fields=[
-                ('id', models.BigAutoField(primary_key=True, serialize=False)),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('name', models.CharField(max_length=120)),
-                ('dimension', models.CharField(max_length=40)),
-                ('method', models.CharField(choices=[('mean', 'Mean of the scores'), ('corrected', "Mean corrected for each annotator's bias"), ('zscore', 'MOS by z-scores, 0 to 100, drawn onto the scale')], default='mean', max_length=10)),
-                ('held_out', models.FloatField(default=0.5)),
-                ('seed', models.PositiveBigIntegerField()),
-                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('study', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calibrations', to='annotation.study')),
-                ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calibrations', to='scoring.judge')),
-                ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calibrations', to='scoring.prompt')),
-            ],
         ),
         migrations.CreateModel(
             name='PromptVersion',
@@ -113,6 +108,33 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['number'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('prompt', 'number'), name='prompt_version_once'),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name='Calibration',
+            fields=[
+                ('id', models.BigAutoField(primary_key=True, serialize=False)),
+                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('name', models.CharField(max_length=120)),
+                ('dimension', models.CharField(max_length=40)),
+                ('method', models.CharField(choices=[('mean', 'Mean of the scores'), ('corrected', "Mean corrected for each annotator's bias"), ('zscore', 'MOS by z-scores, 0 to 100, drawn onto the scale')], default='mean', max_length=10)),
+                ('held_out', models.FloatField(default=0.5)),
+                ('seed', models.PositiveBigIntegerField()),
+                ('created_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                ('study', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='calibrations', to='annotation.study')),
+                ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calibrations', to='scoring.judge')),
+                ('prompt', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calibrations', to='scoring.prompt')),
+                ('current', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scoring.promptversion')),
+            ],
+            options={
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('held_out__gte', 0.1), ('held_out__lte', 0.9)), name='calibration_two_parts'),
+                    models.CheckConstraint(condition=models.Q(('method__in', ['mean', 'corrected', 'zscore'])), name='calibration_method_known'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -140,6 +162,11 @@ class Migration(migrations.Migration):
                 ('calibration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='level_maps', to='scoring.calibration')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='level_maps', to='scoring.promptversion')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('calibration', 'version'), name='level_map_once'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='DriftCheck',
@@ -154,11 +181,11 @@ class Migration(migrations.Migration):
                 ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='drift_checks', to='scoring.judge')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='drift_checks', to='scoring.promptversion')),
             ],
-        ),
-        migrations.AddField(
-            model_name='calibration',
-            name='current',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='scoring.promptversion'),
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('task', 'version', 'judge', 'month'), name='drift_check_once'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Activation',
@@ -177,6 +204,11 @@ class Migration(migrations.Migration):
                 ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='activations', to='scoring.judge')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='activations', to='scoring.promptversion')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('task', 'dimension'), name='one_active_scorer'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Question',
@@ -190,6 +222,10 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['position'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('version', 'key'), name='question_key_once'),
+                    models.UniqueConstraint(fields=('version', 'position'), name='question_position_once'),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -207,6 +243,13 @@ class Migration(migrations.Migration):
                 ('judge', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='scores', to='scoring.judge')),
                 ('version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='scores', to='scoring.promptversion')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('version', 'judge', 'candidate'), name='score_once'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['parsed', 'repaired', 'refused', 'filtered', 'failed'])), name='score_status_known'),
+                    models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['parsed', 'repaired']), ('value__isnull', False)), models.Q(models.Q(('status__in', ['parsed', 'repaired']), _negated=True), ('value__isnull', True)), _connector='OR'), name='score_is_no_guess'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='Suggestion',
@@ -226,6 +269,11 @@ class Migration(migrations.Migration):
                 ('parent', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='suggestions', to='scoring.promptversion')),
                 ('trial', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='scoring.promptversion')),
             ],
+            options={
+                'constraints': [
+                    models.CheckConstraint(condition=models.Q(('state__in', ['open', 'accepted', 'rejected'])), name='suggestion_state_known'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='UnclearPoint',
@@ -241,6 +289,11 @@ class Migration(migrations.Migration):
                 ('study', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='unclear_points', to='annotation.study')),
                 ('version', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to='scoring.promptversion')),
             ],
+            options={
+                'constraints': [
+                    models.UniqueConstraint(fields=('calibration', 'candidate'), name='unclear_point_once'),
+                ],
+            },
         ),
         migrations.CreateModel(
             name='VoteSet',
@@ -272,73 +325,5 @@ class Migration(migrations.Migration):
             options={
                 'constraints': [models.UniqueConstraint(fields=('task', 'candidate'), name='anchor_once')],
             },
-        ),
-        migrations.AddConstraint(
-            model_name='judge',
-            constraint=models.CheckConstraint(condition=models.Q(('passes__gte', 1), ('passes__lte', 32)), name='judge_passes_in_range'),
-        ),
-        migrations.AddConstraint(
-            model_name='answer',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['parsed', 'repaired', 'refused', 'filtered', 'failed'])), name='answer_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='answer',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['parsed', 'repaired']), ('score__isnull', False)), models.Q(models.Q(('status__in', ['parsed', 'repaired']), _negated=True), ('score__isnull', True)), _connector='OR'), name='answer_score_is_no_guess'),
-        ),
-        migrations.AddConstraint(
-            model_name='prompt',
-            constraint=models.CheckConstraint(condition=models.Q(('high__lte', 9), ('low__lt', models.F('high'))), name='prompt_scale_of_digits'),
-        ),
-        migrations.AddConstraint(
-            model_name='promptversion',
-            constraint=models.UniqueConstraint(fields=('prompt', 'number'), name='prompt_version_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='levelmap',
-            constraint=models.UniqueConstraint(fields=('calibration', 'version'), name='level_map_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='driftcheck',
-            constraint=models.UniqueConstraint(fields=('task', 'version', 'judge', 'month'), name='drift_check_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='calibration',
-            constraint=models.CheckConstraint(condition=models.Q(('held_out__gte', 0.1), ('held_out__lte', 0.9)), name='calibration_two_parts'),
-        ),
-        migrations.AddConstraint(
-            model_name='calibration',
-            constraint=models.CheckConstraint(condition=models.Q(('method__in', ['mean', 'corrected', 'zscore'])), name='calibration_method_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='activation',
-            constraint=models.UniqueConstraint(condition=models.Q(('ended_at__isnull', True)), fields=('task', 'dimension'), name='one_active_scorer'),
-        ),
-        migrations.AddConstraint(
-            model_name='question',
-            constraint=models.UniqueConstraint(fields=('version', 'key'), name='question_key_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='question',
-            constraint=models.UniqueConstraint(fields=('version', 'position'), name='question_position_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('version', 'judge', 'candidate'), name='score_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='score',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['parsed', 'repaired', 'refused', 'filtered', 'failed'])), name='score_status_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='score',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('status__in', ['parsed', 'repaired']), ('value__isnull', False)), models.Q(models.Q(('status__in', ['parsed', 'repaired']), _negated=True), ('value__isnull', True)), _connector='OR'), name='score_is_no_guess'),
-        ),
-        migrations.AddConstraint(
-            model_name='suggestion',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'accepted', 'rejected'])), name='suggestion_state_known'),
-        ),
-        migrations.AddConstraint(
-            model_name='unclearpoint',
-            constraint=models.UniqueConstraint(fields=('calibration', 'candidate'), name='unclear_point_once'),
         ),
     ]

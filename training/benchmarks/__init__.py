@@ -1,0 +1,1 @@
+"""Benchmarks: labelled sets by which scorers are measured."""

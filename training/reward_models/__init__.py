@@ -1,0 +1,1 @@
+"""Reward models: training jobs, the registry, scoring with them."""

@@ -1,0 +1,1 @@
+"""Labelled sets: frozen from studies or imported, with a card."""
