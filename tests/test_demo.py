@@ -21,6 +21,17 @@ def calibration(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, db: None) -> St
     return Study.objects.get()
 
 
+@pytest.fixture
+def ranking(tmp_path: Path, db: None) -> Study:
+    """The demo's ranked groups, three of them."""
+    demo.make_people(tmp_path / "accounts.json")
+    data = demo._dataset(
+        "few", "Few", "Demo data.", lambda folder: demo.write_dataset(folder, 1, 3), lambda _words: None
+    )
+    demo._ranking(data)
+    return Study.objects.get()
+
+
 def simulated(study: Study) -> dict[str, Any]:
     """Do the job that waits for the demo's worker."""
     job = Job.objects.get(kind="simulate")
@@ -64,6 +75,16 @@ def test_a_second_start_makes_nothing(calibration: Study) -> None:
     demo._calibration(said.append)
     assert [model.objects.count() for model in (Dataset, Study, Job, Judgement, Candidate)] == before
     assert said == []
+
+
+def test_groups_are_ranked_in_three_dimensions(ranking: Study) -> None:
+    rankers = sum(demo.RANKERS.values())
+    assert simulated(ranking)["simulated judgements"] == 3 * 3 * rankers, "groups, dimensions, annotators"
+    ranking.refresh_from_db()
+    assert "Simulation" in ranking.notice
+    people = [name for name, role in demo.PEOPLE.items() if role == "annotator"]
+    assert rankers + len(people) == demo.RANKING_RATERS
+    assert set(ranking.units.values_list("taken", "target")) == {(rankers, demo.RANKING_RATERS)}
 
 
 def test_the_real_size() -> None:

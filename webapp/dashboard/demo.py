@@ -44,7 +44,8 @@ PEOPLE = {
     "erin": Role.ANNOTATOR,
 }
 PHOTOGRAPHS, DRAWN, CALIBRATION = "demo-photographs", "demo-drawn-world", "demo-calibration"
-DRAWN_SEED, DRAWN_CASES = 1, 64
+DRAWN_SEED, DRAWN_CASES = 1, 160  # 5:1:1 leaves 23 groups and more to each held-out part of a reward model
+RANKERS, RANKING_RATERS = {"honest": 2, "noisy": 1}, 6  # three places stay free for people, here too
 # Scenes of its own, so that nothing was tuned on them. Each task has 48: 30 and more in either half of a split.
 CALIBRATION_SEED, CALIBRATION_CASES, CALIBRATION_TASKS = 4, 96, ("color", "remove")
 SIMULATED = {"honest": 3, "biased": 1, "noisy": 1}
@@ -65,6 +66,13 @@ Look at the source first, then at the edit. Hold Space to see the source in the 
 
 How well was the instruction carried out? Two things count: that what was asked for was done, all of it, and that
 everything else is still as it was. Press D to see the differences.
+"""
+
+RANKING_GUIDELINES = """\
+Look at the source first, then at the edits. Hold Space to see the source in an edit's place.
+
+Six edits of one scene, in three passes: how clean the picture is, how well the instruction was carried out, and how
+much of the rest is still as it was. Edits that are as good as each other are a tie.
 """
 
 Say = Callable[[str], None]
@@ -92,6 +100,7 @@ def make_demo(say: Say) -> None:
     _studies(photos)
     if not Job.objects.filter(kind="generate", config__dataset=str(drawn.uid)).exists():
         start_generation(dataset=drawn, editors=of_drawn_world, seeds=1, by=None)  # for the worker, when it is up
+    _ranking(drawn)
     _calibration(say)
     ensure_judge(slug="embedded-judge", name=_("Embedded judge of the drawn world"), kind="drawn")
 
@@ -107,8 +116,19 @@ def _calibration(say: Say) -> None:
     )
     protocol = replace(PRESETS["hp-score"], raters=CALIBRATION_RATERS)
     study = _study(data, _("Score edits of drawn scenes"), "hp-score", protocol, CALIBRATION_GUIDELINES)
+    _simulate(study, SIMULATED)
+
+
+def _ranking(dataset: Dataset) -> None:
+    """What a reward model learns from: groups of the drawn world that simulated annotators rank."""
+    protocol = replace(PRESETS["group-rank"], raters=RANKING_RATERS)
+    study = _study(dataset, _("Rank edits of drawn scenes"), "group-rank", protocol, RANKING_GUIDELINES)
+    _simulate(study, RANKERS)
+
+
+def _simulate(study: Study, annotators: dict[str, int]) -> None:
     if not Job.objects.filter(kind=simulation.KIND_NAME, config__study=str(study.uid)).exists():
-        simulation.start_simulation(study=study, annotators=SIMULATED, seed=SEED, by=None)  # for the worker, too
+        simulation.start_simulation(study=study, annotators=annotators, seed=SEED, by=None)  # for the worker, too
 
 
 def _editor(module: str, title: str, setting: str, name: str) -> Editor:
