@@ -3,6 +3,7 @@ from django.urls import path
 from scoring import views
 from scoring.asking import views as asking
 from scoring.calibration import views as calibration
+from scoring.curation import views as curation
 from scoring.filtering import views as filtering
 from scoring.prompts import views as prompts
 from scoring.votes import views as votes
@@ -22,6 +23,7 @@ urlpatterns = [
     path("judges/<str:slug>/", asking.judge, name="judge"),
     path("datasets/<uuid:uid>/score/", asking.score_dataset, name="score_dataset"),
     path("datasets/<uuid:uid>/scores/", filtering.hard_cases, name="hard_cases"),
+    path("datasets/<uuid:uid>/scores/curate/", curation.curation, name="curation"),
     path("datasets/<uuid:uid>/scores/candidates/", filtering.scored_candidates, name="scored_candidates"),
     path("prompts/", prompts.prompts, name="prompts"),
     path("prompts/new/", prompts.new_prompt, name="new_prompt"),

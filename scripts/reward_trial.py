@@ -12,13 +12,8 @@ import hashlib
 import json
 import os
 import random
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -29,7 +24,6 @@ from annotation.simulation.annotators import HONEST, NOISY, Annotator, Shown, sc
 from drawnworld.edits import TASKS, Pair, draw_pair
 from drawnworld.flaws import ATTEMPTS
 from drawnworld.render import Image
-from training.rewards.config import PRESETS as CONFIGS
 from training.rewards.groups import DEV, TEST, TRAIN, Entry, Group, Header, Labels, to_line, write_set
 from training.rewards.groups import Dimension as Judged
 
@@ -86,9 +80,7 @@ def _candidates(pairs: Sequence[Pair]) -> list[list[tuple[str, Image]]]:
     return found
 
 
-def _group(
-    folder: Path, index: int, pair: Pair, made: Sequence[tuple[str, Image]], true: dict[str, float]
-) -> Group:
+def _group(folder: Path, index: int, pair: Pair, made: Sequence[tuple[str, Image]], true: dict[str, float]) -> Group:
     from annotation.simulation.truth import Answer, facts_about
 
     shown, entries = [], []

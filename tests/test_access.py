@@ -12,6 +12,7 @@ from scoring.prompts.loading import load_prompts
 from tests import make
 from tests.freezing import frozen
 from tests.recipes import recipe_row
+from tests.reward_models import model_row
 from webapp.accounts import services as accounts
 from webapp.endpoints.models import Endpoint
 from webapp.jobs import services as jobs
@@ -109,6 +110,13 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "new_editor": ("get", "module", LOGIN, NO, NO, OK, OK),
     "editor": ("get", "editor", LOGIN, NO, NO, OK, OK),
     "delete_editor": ("post", "editor", LOGIN, NO, NO, LOGIN, LOGIN),
+    "reward_models": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_reward_model": ("get", "", LOGIN, NO, NO, OK, OK),
+    "reward_model": ("get", "reward_model", LOGIN, NO, NO, OK, OK),
+    "reward_model_file": ("get", "reward_model", LOGIN, NO, NO, OK, OK),
+    "reward_model_judge": ("post", "reward_model", LOGIN, NO, NO, LOGIN, LOGIN),
+    "reward_model_note": ("post", "reward_model", LOGIN, NO, NO, NO, LOGIN),
+    "delete_reward_model": ("post", "reward_model", LOGIN, NO, NO, NO, LOGIN),
     "vote_sets": ("get", "", LOGIN, NO, NO, OK, OK),
     "vote_set": ("get", "votes", LOGIN, NO, NO, OK, OK),
     "vote_set_table": ("get", "votes", LOGIN, NO, NO, OK, OK),
@@ -119,6 +127,7 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "delete_judge": ("post", "judge", LOGIN, NO, NO, NO, LOGIN),
     "score_dataset": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "hard_cases": ("get", "dataset", LOGIN, NO, NO, OK, OK),
+    "curation": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "scored_candidates": ("get", "dataset", LOGIN, NO, NO, OK, OK),
     "calibrations": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_calibration": ("get", "", LOGIN, NO, NO, OK, OK),
@@ -196,6 +205,7 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "task": ["add"],
         "judge_kind": ["endpoint"],
         "recipe": [recipe_row(data, alice).uid],
+        "reward_model": model_row(alice),
         "prompt": ["hp-add"],
         "prompt_version": ["hp-add", 2],
     }

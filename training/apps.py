@@ -9,6 +9,8 @@ class TrainingConfig(AppConfig):
         from scoring.asking import backends
         from training import categorising, generation, judges
         from training.recipes import job as recipe_step
+        from training.reward_models import job as reward_models
+        from training.reward_models import judges as reward_judges
         from webapp.jobs.kinds import register
 
         register(generation.KIND)
@@ -17,3 +19,5 @@ class TrainingConfig(AppConfig):
         categorisers.register(categorising.CLIP)
         backends.register(judges.DRAWN)
         backends.register(judges.TRANSFORMERS)
+        register(reward_models.KIND)
+        backends.register(reward_judges.REWARD)

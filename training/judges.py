@@ -119,16 +119,16 @@ def problem(settings: Mapping[str, Any], machines: Sequence[Machine] | None = No
         needed = needs.needs(weights.find(full), full)
     except JudgeError:
         return ""  # the job looks again where the model is, and says what is wrong
-    found = [_problem_on(needed, full, machine) for machine in machines]
+    found = [problem_on(needed, full.device, machine) for machine in machines]
     return "" if not all(found) else min(found, key=len)
 
 
-def _problem_on(needed: needs.Needs, settings: vlm.Settings, machine: Machine) -> str:
-    if settings.device != "cpu" and machine.gpus:
+def problem_on(needed: needs.Needs, device: str, machine: Machine) -> str:
+    if device != "cpu" and machine.gpus:
         return needs.fits(needed, max(gpu.total for gpu in machine.gpus))
-    if settings.device != "cpu" and not machine.gpus_known:
+    if device != "cpu" and not machine.gpus_known:
         return ""
-    if settings.device.startswith("cuda"):
+    if device.startswith("cuda"):
         return _("It needs a GPU, and the worker %(worker)s has none.") % {"worker": machine.worker}
     return needs.fits(needed, machine.memory_total or needed.total, "memory")
 

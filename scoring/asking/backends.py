@@ -35,6 +35,8 @@ class Backend:
     ``form`` asks for its settings; the cleaned data that are not empty are kept as the judge's settings. ``identity``
     raises ValidationError where the judge cannot be asked now (its endpoint is gone). ``endpoints`` names the endpoints
     that a job needs. ``priced(settings)``: whether costs are known, so that a spending limit can be kept.
+    ``program(settings)`` is what the judge's program is told: the settings, and where on this machine they lead.
+    ``inherits(settings)``: what is to be said of the judge besides the ``notice`` of its kind.
     """
 
     kind: str
@@ -46,6 +48,8 @@ class Backend:
     endpoints: Callable[[Settings], list[str]] = _no_endpoints
     priced: Callable[[Settings], bool] = lambda _settings: True
     notice: str | StrPromise = ""
+    program: Callable[[Settings], Settings] = lambda settings: settings
+    inherits: Callable[[Settings], str] = lambda _settings: ""
 
 
 _backends: dict[str, Backend] = {}

@@ -81,7 +81,7 @@ def start_scoring(
         raise ValidationError(message % {"count": count, "most": MOST})
     config = {
         "versions": [str(version.uid) for version in versions],
-        "judge": {"slug": judge.slug, **_program(judge)},
+        "judge": {"slug": judge.slug, **_program(judge, found)},
         "passes": judge.passes,
         "identity": asdict(found.identity(judge.settings)),
         "selection": selection,
@@ -102,9 +102,10 @@ def _backend(judge: Judge) -> Backend:
     return found
 
 
-def _program(judge: Judge) -> dict[str, Any]:
+def _program(judge: Judge, found: Backend) -> dict[str, Any]:
     """The judge as its program is told of it."""
     given = {name: value for name, value in judge.settings.items() if not name.startswith("endpoint")}
+    given = found.program(given)
     endpoint = {"endpoint": judge.settings["endpoint"]} if "endpoint" in judge.settings else {}
     return {"kind": judge.kind, **endpoint, "settings": given}
 

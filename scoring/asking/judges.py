@@ -33,9 +33,8 @@ def create_judge(*, name: str, kind: str, settings: dict[str, Any], passes: int 
         raise ValidationError({"name": _("Use at least one Latin letter or digit.")})
     if Judge.objects.filter(slug=slug).exists():
         raise ValidationError({"name": _("There is a judge of this name already.")})
-    judge = Judge(
-        slug=slug, name=name, kind=kind, settings=kept, passes=passes, notice=str(found.notice), created_by=by
-    )
+    notice = " ".join(words for words in (str(found.notice), found.inherits(kept)) if words)
+    judge = Judge(slug=slug, name=name, kind=kind, settings=kept, passes=passes, notice=notice, created_by=by)
     judge.full_clean()
     judge.save()
     return judge

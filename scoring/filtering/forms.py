@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.utils.translation import gettext as _t
@@ -16,8 +16,61 @@ MOST = 100
 SCORER, THRESHOLD = "scorer_", "threshold_"
 
 
-class FilterForm(forms.Form):
-    """A scorer and a threshold for each task that has scores."""
+class ByTask(forms.Form):
+    """Who scores each task that has scores, and a threshold for each."""
+
+    threshold_label: ClassVar = _("%(task)s: drop from")
+    no_threshold: ClassVar = _("Empty: nothing goes.")
+
+    def __init__(self, data: Any = None, *, tasks: Sequence[TaskScorers]) -> None:
+        super().__init__(data)
+        self.tasks = [row for row in tasks if row.scorers]
+        for row in self.tasks:
+            usual = row.scorers[0]
+            self.fields[SCORER + row.task.pk] = forms.ChoiceField(
+                label=_t("%(task)s: scorer") % {"task": row.task.name},
+                choices=[(one.key, _label(one)) for one in row.scorers],
+                initial=usual.key,
+            )
+            self.fields[THRESHOLD + row.task.pk] = forms.FloatField(
+                label=self.threshold_label % {"task": row.task.name},
+                initial=usual.version.prompt.high,
+                required=False,
+                help_text=f"{_scale(usual)} {self.no_threshold}",
+                widget=forms.NumberInput(attrs={"step": "any"}),
+            )
+        if data is None and self.tasks:
+            self.is_bound, self.data = True, self.usual()  # the page opens with what the usual rule does
+
+    @staticmethod
+    def ends(scorer: Scorer) -> tuple[int, int]:
+        """With a level map the threshold is on the scale of people, which may be another."""
+        prompt = scorer.version.prompt
+        return (0, MOST) if scorer.knots else (prompt.low, prompt.high)
+
+    def scorer(self, row: TaskScorers) -> Scorer:
+        key = self.cleaned_data[SCORER + row.task.pk]
+        return next(one for one in row.scorers if one.key == key)
+
+    def scorers(self) -> dict[str, Scorer]:
+        return {row.task.pk: self.scorer(row) for row in self.tasks}
+
+    def task_rules(self) -> dict[str, TaskRule]:
+        return {
+            task: TaskRule(str(one.version.uid), one.judge.slug, self.cleaned_data[THRESHOLD + task], one.knots)
+            for task, one in self.scorers().items()
+        }
+
+    def task_fields(self) -> list[forms.BoundField]:
+        return [self[prefix + row.task.pk] for row in self.tasks for prefix in (SCORER, THRESHOLD)]
+
+    def usual(self) -> dict[str, Any]:
+        """The values that the form opens with."""
+        return {name: field.initial for name, field in self.fields.items()}
+
+
+class FilterForm(ByTask):
+    """Which cases go: a threshold for each task that has scores."""
 
     by = forms.ChoiceField(
         label=_("A case's score is"),
@@ -40,68 +93,24 @@ class FilterForm(forms.Form):
         help_text=_("Candidates and scores stay with this data set."),
     )
 
-    def __init__(self, data: Any = None, *, tasks: Sequence[TaskScorers]) -> None:
-        super().__init__(data)
-        self.tasks = [row for row in tasks if row.scorers]
-        for row in self.tasks:
-            usual = row.scorers[0]
-            self.fields[SCORER + row.task.pk] = forms.ChoiceField(
-                label=_t("%(task)s: scorer") % {"task": row.task.name},
-                choices=[(one.key, _label(one)) for one in row.scorers],
-                initial=usual.key,
-            )
-            self.fields[THRESHOLD + row.task.pk] = forms.FloatField(
-                label=_t("%(task)s: drop from") % {"task": row.task.name},
-                initial=usual.version.prompt.high,
-                required=False,
-                help_text=_scale(usual),
-                widget=forms.NumberInput(attrs={"step": "any"}),
-            )
-        if data is None and self.tasks:
-            self.is_bound, self.data = True, self.usual()  # the page opens with what the usual rule does
-
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data
         for row in self.tasks:
             threshold = data.get(THRESHOLD + row.task.pk)
             if threshold is None or SCORER + row.task.pk not in data:
                 continue
-            low, high = self._ends(self.scorer(row))
+            low, high = self.ends(self.scorer(row))
             if not low < threshold <= high:
                 message = _("Above %(low)s and up to %(high)s. Leave it empty to drop nothing of this task.")
                 self.add_error(THRESHOLD + row.task.pk, message % {"low": low, "high": high})
         return data
 
-    @staticmethod
-    def _ends(scorer: Scorer) -> tuple[int, int]:
-        """With a level map the threshold is on the scale of people, which may be another."""
-        prompt = scorer.version.prompt
-        return (0, MOST) if scorer.knots else (prompt.low, prompt.high)
-
-    def scorer(self, row: TaskScorers) -> Scorer:
-        key = self.cleaned_data[SCORER + row.task.pk]
-        return next(one for one in row.scorers if one.key == key)
-
-    def scorers(self) -> dict[str, Scorer]:
-        return {row.task.pk: self.scorer(row) for row in self.tasks}
-
     def rule(self) -> Rule:
         data = self.cleaned_data
-        tasks = {
-            task: TaskRule(str(one.version.uid), one.judge.slug, data[THRESHOLD + task], one.knots)
-            for task, one in self.scorers().items()
-        }
-        return Rule(By(data["by"]), data["unscored"] == "keep", tasks)
-
-    def task_fields(self) -> list[forms.BoundField]:
-        return [self[prefix + row.task.pk] for row in self.tasks for prefix in (SCORER, THRESHOLD)]
+        return Rule(By(data["by"]), data["unscored"] == "keep", self.task_rules())
 
     def general(self) -> list[forms.BoundField]:
         return [self["by"], self["unscored"]]
-
-    def usual(self) -> dict[str, Any]:
-        """The values that the form opens with."""
-        return {name: field.initial for name, field in self.fields.items()}
 
 
 def _label(scorer: Scorer) -> str:
@@ -111,8 +120,8 @@ def _label(scorer: Scorer) -> str:
 
 def _scale(scorer: Scorer) -> str:
     if scorer.knots:
-        return _t("At people's level, by the level map of the active scorer. Empty: nothing goes.")
-    return _t("Scores are %(low)d to %(high)d. Empty: nothing goes.") % {
+        return _t("At people's level, by the level map of the active scorer.")
+    return _t("Scores are %(low)d to %(high)d.") % {
         "low": scorer.version.prompt.low,
         "high": scorer.version.prompt.high,
     }

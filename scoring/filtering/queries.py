@@ -167,10 +167,10 @@ def kept_keys(cases: QuerySet[Any], rule: Rule) -> set[str]:
 
 @dataclass(frozen=True)
 class Example:
-    """A case with its score and the candidate that has the highest."""
+    """A case with its score and the candidate that has the highest; without a score: a candidate alone."""
 
     case: Case
-    level: float
+    level: float | None
     best: Score
 
 

@@ -53,6 +53,19 @@ class TaskRule:
         """The threshold on the judge's own scale."""
         return None if self.threshold is None else cut_of(self.threshold, self.knots)
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "version": self.version,
+            "judge": self.judge,
+            "threshold": self.threshold,
+            "level_map": self.knots,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> TaskRule:
+        """What ``to_json`` gave. Raises KeyError for anything else."""
+        return cls(value["version"], value["judge"], value["threshold"], value["level_map"])
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -67,19 +80,13 @@ class Rule:
         return (Verdict.KEPT, Verdict.UNSCORED) if self.keep_unscored else (Verdict.KEPT,)
 
     def to_json(self) -> dict[str, Any]:
-        tasks = {
-            task: {"version": one.version, "judge": one.judge, "threshold": one.threshold, "level_map": one.knots}
-            for task, one in sorted(self.tasks.items())
-        }
+        tasks = {task: one.to_json() for task, one in sorted(self.tasks.items())}
         return {"by": str(self.by), "keep_unscored": self.keep_unscored, "tasks": tasks}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Rule:
         """What ``to_json`` gave. Raises KeyError and ValueError for anything else."""
-        tasks = {
-            task: TaskRule(row["version"], row["judge"], row["threshold"], row["level_map"])
-            for task, row in value["tasks"].items()
-        }
+        tasks = {task: TaskRule.from_json(row) for task, row in value["tasks"].items()}
         return cls(By(value["by"]), value["keep_unscored"], tasks)
 
 

@@ -1,7 +1,7 @@
 """Reads the prompts that are shipped: shipped/*.toml. Pure.
 
 A file has the prompts of one source: its scale, a preamble and a rubric that its prompts share unless they have their
-own, and for each prompt a [prompts.refined] with questions. Version 1 is preamble and rubric alone, version 2 the
+own, and for most prompts a [prompts.refined] with questions. Version 1 is preamble and rubric alone, version 2 the
 refined one.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 from scoring.prompts.drafts import Draft, Line, tidy
 
 FOLDER = Path(__file__).parent / "shipped"
-FILES = ("hp-edit", "editreward", "edithf")  # in the order in which the prompts are listed
+FILES = ("hp-edit", "editreward", "edithf", "reward")  # in the order in which the prompts are listed
 BASE_NOTE = "The rubric alone."
 
 
@@ -54,10 +54,9 @@ def read(toml: str) -> list[Shipped]:
 
 
 def _prompt(row: Mapping[str, Any]) -> Shipped:
-    refined = {**row, **row["refined"]}
-    lines = [Line(question["key"], question["text"]) for question in refined["questions"]]
-    if len({line.key for line in lines}) < len(lines):
-        raise ValueError(f"Two questions of {row['slug']} have the same key.")
+    versions = [Version(tidy(row["preamble"], row["rubric"], ()), BASE_NOTE)]
+    if "refined" in row:
+        versions.append(_refined(row))
     return Shipped(
         slug=row["slug"],
         name=row["name"],
@@ -65,8 +64,13 @@ def _prompt(row: Mapping[str, Any]) -> Shipped:
         dimension=row["dimension"],
         low=row["low"],
         high=row["high"],
-        versions=(
-            Version(tidy(row["preamble"], row["rubric"], ()), BASE_NOTE),
-            Version(tidy(refined["preamble"], refined["rubric"], lines), refined["note"]),
-        ),
+        versions=tuple(versions),
     )
+
+
+def _refined(row: Mapping[str, Any]) -> Version:
+    refined = {**row, **row["refined"]}
+    lines = [Line(question["key"], question["text"]) for question in refined["questions"]]
+    if len({line.key for line in lines}) < len(lines):
+        raise ValueError(f"Two questions of {row['slug']} have the same key.")
+    return Version(tidy(refined["preamble"], refined["rubric"], lines), refined["note"])

@@ -79,9 +79,10 @@ def test_dimensions_of_the_other_two(slug: str, dimension: str, low: int, high: 
 def test_every_version_is_sound(slug: str) -> None:
     """Nothing a person could not have typed; each score of the scale is explained; the judge's parts come out again."""
     found = by_slug()[slug]
-    base, refined = found.versions
+    base, *refined = found.versions
     assert base.draft.questions == ()
-    assert refined.note
+    assert all(version.note and version.draft.questions for version in refined)
+    assert refined or slug == "reward"
     facts = CaseFacts("Object removal", "Remove the red ball.", "The dog stays.")
     for version in found.versions:
         draft = version.draft
@@ -100,15 +101,21 @@ def test_every_version_is_sound(slug: str) -> None:
 # Rows ----------------------------------------------------------------------------------------------------------------
 
 
-def test_they_are_rows_with_two_versions(db: None) -> None:
+def test_a_reward_model_is_asked_no_question() -> None:
+    found = by_slug()["reward"]
+    assert (found.task, found.dimension, found.low, found.high, len(found.versions)) == (None, "overall", 1, 5, 1)
+
+
+def test_they_are_rows_with_their_versions(db: None) -> None:
     load_tasks()
     load_prompts()
     assert set(Prompt.objects.values_list("slug", flat=True)) == set(by_slug())
     for prompt in Prompt.objects.prefetch_related("versions__questions"):
-        base, refined = prompt.versions.all()
-        assert (base.number, base.parent, refined.number, refined.parent) == (1, None, 2, base)
-        assert [draft_of(base), draft_of(refined)] == [one.draft for one in by_slug()[prompt.slug].versions]
-        assert not base.is_trial and not refined.is_trial
+        versions = list(prompt.versions.all())
+        assert [version.number for version in versions] == list(range(1, len(versions) + 1))
+        assert [version.parent for version in versions] == [None, *versions[:-1]]
+        assert [draft_of(version) for version in versions] == [one.draft for one in by_slug()[prompt.slug].versions]
+        assert not any(version.is_trial for version in versions)
 
 
 def test_loading_again_changes_nothing(db: None) -> None:

@@ -6,6 +6,7 @@ Exit status 0: done or stopped on request (result.json says which); 1: failed (r
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +17,18 @@ from training.gpu.generate import generate
 from training.gpu.score import score
 from webapp.jobs.folder import JobError, JobRun, run_job
 
+
+def reward_train(run: JobRun) -> dict[str, Any]:
+    from training.gpu.reward.job import reward_train as train  # torch: other kinds must start without it
+
+    return train(run)
+
+
 KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {
     "generate": generate,
     "categorise": categorise,
     "score": score,
+    "reward-train": reward_train,
 }
 
 
@@ -33,6 +42,10 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not Path(arguments[0]).is_dir():
         print("usage: python -m training.gpu.run JOBDIR (an existing job folder)", file=sys.stderr)
         return 2
+    if int(os.environ.get("RANK", "0")):  # a further process of accelerate launch: the first one keeps the books
+        from training.gpu.reward.several import follow
+
+        return follow(Path(arguments[0]), work)
     try:
         return run_job(Path(arguments[0]), work)
     except (JobError, KeyError, ValueError) as error:  # no readable job.json: there is no job to report on

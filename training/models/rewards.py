@@ -94,11 +94,17 @@ class RewardModel(Row):
 
 
 class Benchmark(Row):
-    """A labelled set by which scorers are measured, and how. ``protocol``: the pure harness's settings."""
+    """A labelled set by which scorers are measured, and how. ``protocol``: training.rewards.protocols.Protocol.
+
+    ``layout``: of the files it was imported from, else empty. ``facts``: what is known without any scorer, such as the
+    human ceiling; empty until they were computed.
+    """
 
     labelled_set = models.OneToOneField(LabelledSet, on_delete=models.PROTECT, related_name="benchmark")
-    layout = models.CharField(max_length=40)
-    protocol = models.JSONField(default=dict)
+    layout = models.CharField(max_length=40, blank=True)
+    protocol = models.JSONField(default=dict, blank=True)
+    facts = models.JSONField(default=dict, blank=True)
+    job = models.ForeignKey("jobs.Job", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL)
 
     def __str__(self) -> str:

@@ -7,12 +7,13 @@ of the file. Pairs are derived when they are needed: a group of 23 has 253 of th
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 SCHEMA = 1
 TRAIN, DEV, TEST = "train", "dev", "test"
@@ -62,12 +63,14 @@ class Labels:
     ``mos``: mean opinion score of each on the dimension's scale, or None.
     ``pairs``: (first, second, outcome), outcome 1 where the first is better, -1 where the second is, 0 a tie.
     ``excluded``: pairs (first < second) that ranks and MOS contradict: no loss and no figure counts them.
+    ``both_bad``: ties (first < second) of which people said that both are bad.
     """
 
     ranks: tuple[float | None, ...] = ()
     mos: tuple[float | None, ...] = ()
     pairs: tuple[tuple[int, int, int], ...] = ()
     excluded: frozenset[tuple[int, int]] = frozenset()
+    both_bad: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,7 @@ def to_line(group: Group) -> dict[str, Any]:
 
 def _labels_row(labels: Labels) -> dict[str, Any]:
     row = {"ranks": labels.ranks, "mos": labels.mos, "pairs": labels.pairs, "excluded": sorted(labels.excluded)}
+    row["both_bad"] = sorted(labels.both_bad)
     return {name: value for name, value in row.items() if value}
 
 
@@ -149,6 +153,7 @@ def from_line(row: Mapping[str, Any]) -> Group:
             mos=tuple(one.get("mos", ())),
             pairs=tuple((int(i), int(j), int(outcome)) for i, j, outcome in one.get("pairs", ())),
             excluded=frozenset((int(i), int(j)) for i, j in one.get("excluded", ())),
+            both_bad=frozenset((int(i), int(j)) for i, j in one.get("both_bad", ())),
         )
         for key, one in row["labels"].items()
     }
@@ -187,11 +192,17 @@ def read_groups(path: Path) -> Iterator[Group]:
 
 
 def _read(path: Path) -> Iterator[tuple[Header, Group | None]]:
-    opened = gzip.open if path.suffix == ".gz" else open
+    with path.open("rb") as file:
+        yield from parse_groups(file, path.name)
+
+
+def parse_groups(file: IO[bytes], name: str) -> Iterator[tuple[Header, Group | None]]:
+    """Header and groups of an open file, the header first, with no group. ``name`` tells gzip by .gz. Raises WrongSet,
+    with the line."""
     number = 0
     try:
-        with opened(path, "rt", encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
+        with io.TextIOWrapper(_unpacked(file, name), encoding="utf-8") as text:
+            for number, line in enumerate(text, start=1):
                 if number == 1:
                     header = _header(json.loads(line))
                     yield header, None
@@ -199,9 +210,15 @@ def _read(path: Path) -> Iterator[tuple[Header, Group | None]]:
                     yield header, from_line(json.loads(line))
     except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         where = f"line {number + (number == 0)}"
-        raise WrongSet(f"{path.name} is no training set ({where}): {type(error).__name__}: {error!s:.200}.") from None
+        raise WrongSet(
+            f"{Path(name).name} is no training set ({where}): {type(error).__name__}: {error!s:.200}."
+        ) from None
     if number == 0:
-        raise WrongSet(f"{path.name} is empty.")
+        raise WrongSet(f"{Path(name).name} is empty.")
+
+
+def _unpacked(file: IO[bytes], name: str) -> Any:
+    return gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file
 
 
 def _header(row: Mapping[str, Any]) -> Header:

@@ -60,6 +60,7 @@ class JobKind:
     environment: Callable[[Job], dict[str, str]] = lambda _job: {}
     links: Callable[[Job], list[tuple[str, str]]] = lambda _job: []
     template: str = ""  # a part of the job page that only this kind has
+    style: str = ""  # its stylesheet
     context: Callable[[Job], dict[str, Any]] = lambda _job: {}
 
 

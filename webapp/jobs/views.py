@@ -67,6 +67,7 @@ def _status(found: Job) -> dict[str, object]:
         "rate": queries.rate(found),
         "parts": queries.parts(found) if found.is_shared else [],
         "log": queries.log_tail(found),
+        "summary": {name: value for name, value in found.summary.items() if not isinstance(value, dict | list)},
     }
 
 

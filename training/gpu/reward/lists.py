@@ -18,7 +18,7 @@ def group_mean(loss: Tensor, group: Tensor, *, valid: Tensor | None = None, weig
     valid pair counts nowhere; without any, 0. ``loss`` must be finite where it is not valid, too: what is masked still
     has a gradient, of 0 times its slope.
     """
-    rows = loss.reshape(loss.shape[0], -1)
+    rows = loss.reshape(loss.shape[0], loss.shape[1] if loss.ndim > 1 else 1)
     weight = _rows(weights, loss, rows).to(rows.dtype) if weights is not None else torch.ones_like(rows)
     if valid is not None:
         weight = weight * _rows(valid, loss, rows).to(rows.dtype)

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, logsigmoid
 Aggregate = Literal["mean", "min", "sum"]
 LEVELS = ("bad", "poor", "fair", "good", "excellent")
 EDGE = 1e-6  # slack at the edge of an interval, so that rounding decides nothing
-STEP, NODES = 0.1, 200  # of the Kolmogorov variable: 0.1 to 20
+SMALLEST, RATIO, NODES = 0.2, 1.05, 95  # nodes of the Kolmogorov variable: 0.2 to 19.6, each 5 % above the last
 
 
 # Pairs ---------------------------------------------------------------------------------------------------------------
@@ -48,9 +48,9 @@ def uncertainty(difference: Tensor, spread: Tensor) -> Tensor:
 def uncertainty_logistic(difference: Tensor, spread: Tensor) -> Tensor:
     """-log E[sigmoid(z)], z ~ N(difference, spread²), elementwise: the logistic form of EditReward (4).
 
-    Deterministic, and exact to 1e-9 for every spread. A logistic variable is a Gaussian whose standard deviation is 2K
+    Deterministic, and exact to 1e-11 for every spread. A logistic variable is a Gaussian whose standard deviation is 2K
     with K of Kolmogorov's distribution (Stefanski 1991), so E[sigmoid(z)] = E_K[Φ(difference/√(spread² + 4K²))], a
-    smooth integral in K. Gauss-Hermite in z is no better than 0.02 where the spread is 20.
+    smooth integral in K. Gauss-Hermite in z, with 64 nodes, is 0.02 off where the spread is 20.
     """
     difference, spread, dtype = difference.double(), spread.double(), difference.dtype
     widths, log_weights = mixture(spread)
@@ -70,15 +70,15 @@ def mixture(spread: Tensor) -> tuple[Tensor, Tensor]:
 
 @lru_cache(maxsize=1)
 def kolmogorov_nodes() -> tuple[list[float], list[float]]:
-    """Nodes K and log weights of the trapezoid rule for Kolmogorov's density 8K Σ (-1)^(k-1) k² exp(-2k²K²).
+    """Nodes K and log weights of the trapezoid rule in log K for the density 8K Σ (-1)^(k-1) k² exp(-2k²K²).
 
-    The density vanishes with all derivatives at 0 and beyond, so the rule converges faster than any power of the step.
-    Below 0.2 the density is under 1e-12 and the series is all rounding: those nodes are left out.
+    The density vanishes with all derivatives at both ends, so the rule is exact to 1e-13. Below 0.2 there is less than
+    that of it. The largest node bounds how far out the logarithm holds: a difference of -1500 at spread 0.
     """
-    nodes = [STEP * place for place in range(2, NODES + 2)]
-    log_density = [math.log(8 * k) - 2 * k * k + math.log(_series(k)) for k in nodes]
-    total = math.log(math.fsum(math.exp(value) for value in log_density))
-    return nodes, [value - total for value in log_density]
+    nodes = [SMALLEST * RATIO**place for place in range(NODES)]
+    log_weights = [math.log(8 * k * k) - 2 * k * k + math.log(_series(k)) for k in nodes]
+    total = math.log(math.fsum(math.exp(value) for value in log_weights))
+    return nodes, [value - total for value in log_weights]
 
 
 def _series(k: float) -> float:

@@ -49,8 +49,8 @@ def gaussian_ties(difference: Tensor, spread: Tensor, width: Tensor | float) -> 
 
     P(win) = Φ((d - w)/s), P(loss) = Φ((-d - w)/s), P(tie) the rest; d, s and w in score units, broadcast; w > 0.
     """
-    width = torch.as_tensor(width, device=difference.device)
-    return _gaussian_ties(difference.double(), spread.double(), width.double()).to(difference.dtype)
+    width = torch.as_tensor(width, dtype=torch.float64, device=difference.device)
+    return _gaussian_ties(difference.double(), spread.double(), width).to(difference.dtype)
 
 
 def logistic_ties(difference: Tensor, spread: Tensor, width: Tensor | float) -> Tensor:
@@ -58,7 +58,7 @@ def logistic_ties(difference: Tensor, spread: Tensor, width: Tensor | float) -> 
 
     By the same mixture of Gaussians; at spread 0 it is ``rao_kupper``, at width 0 there are no ties.
     """
-    width = torch.as_tensor(width, device=difference.device).double()
+    width = torch.as_tensor(width, dtype=torch.float64, device=difference.device)
     widths, log_weights = mixture(spread)
     each = _gaussian_ties(difference.double()[..., None], widths, width[..., None])
     return torch.logsumexp(each + log_weights[:, None], dim=-2).to(difference.dtype)

@@ -16,7 +16,6 @@ from drawnworld.families import IMPRESSION
 from drawnworld.questions import FAMILIES, SMALL_WORDS
 from training.gpu.drawn_judge.network import QUERIES, WIDTH, DrawnJudge
 from training.gpu.drawn_judge.pictures import NotDrawn, scene_pixels, source_pixels
-from training.gpu.drawn_judge.weights import new_network
 from training.gpu.drawn_judge.words import (
     MOST_INSTRUCTION,
     MOST_QUESTION,
@@ -32,7 +31,7 @@ from training.gpu.reward.network import LEVELS, Backbone, Example, Prepared
 
 PREPROCESSING = "drawn-64/1"
 FILE = "drawn.safetensors"
-USED = ("words", "fine", "near", "coarse", "row_place", "column_place", "word_place", "blocks", "norm")
+USED: tuple[str, ...] = ("words", "fine", "near", "coarse", "row_place", "column_place", "word_place", "blocks", "norm")
 USED += ("queries", "reads", "join")  # the judge's parts that are trained on; the others only answer questions
 FIRST_QUESTIONS = {"alignment": "done", "following": "done", "quality": "clean", "preservation": "rest-kept"}
 
@@ -65,23 +64,18 @@ class DrawnBackbone(Backbone):
         self.level_weight = nn.Parameter(torch.zeros(len(dimensions), LEVELS, WIDTH))
         self.level_bias = nn.Parameter(torch.zeros(len(dimensions), LEVELS))
 
-    @classmethod
-    def empty(cls, dimensions: tuple[str, ...], pretrained: str) -> DrawnBackbone:
-        """One whose weights are to be loaded."""
-        return cls(new_network(0), dimensions, pretrained)
-
     def prepare(self, example: Example) -> Prepared:
         words = _words(example.instruction)
         pictures = [("source", source_pixels, example.source)]
-        pictures += [
-            (f"candidate {place}", scene_pixels, one) for place, one in enumerate(example.candidates, start=1)
-        ]
+        pictures += [(f"candidate {place}", scene_pixels, one) for place, one in enumerate(example.candidates, start=1)]
         pixels = []
         for name, read, picture in pictures:
             try:
                 pixels.append(read(picture))
             except NotDrawn as error:
-                raise CannotEdit(f"The {name} of {example.key} {error}. The small network knows nothing else.") from None
+                raise CannotEdit(
+                    f"The {name} of {example.key} {error}. The small network knows nothing else."
+                ) from None
         tensors = {
             "source": torch.from_numpy(pixels[0].copy()),
             "edited": torch.from_numpy(np.stack(pixels[1:])),
@@ -118,7 +112,7 @@ class DrawnBackbone(Backbone):
         return {
             "preprocessing": PREPROCESSING,
             "image_size": 64,
-            "template": "source, candidate and their difference; instruction by words; one learned question a dimension",
+            "template": "source, candidate, difference; the instruction's words; one learned question a dimension",
             "most_words": MOST_INSTRUCTION,
             "words": list(numbers()),
             "dimensions": list(self.dimensions),
@@ -135,8 +129,8 @@ class DrawnBackbone(Backbone):
 
 @torch.no_grad()
 def first_tokens(judge: DrawnJudge, dimensions: Sequence[str]) -> Tensor:
-    """(dimensions, width): the vector of a question that is near to the dimension, where its name tells one; else the
-    mean over the three, and a general dimension has the impression."""
+    """(dimensions, width): the vector of a question that is near to the dimension, where its key tells one; else the
+    impression's."""
     return torch.stack([_vector(judge, FIRST_QUESTIONS.get(key, IMPRESSION)) for key in dimensions])
 
 

@@ -1,0 +1,101 @@
+"""A saved reward model that scores edits: groups in, for each candidate a Gaussian in every dimension out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.gpu.reward import checkpoint
+from training.gpu.reward.losses import aggregate
+from training.gpu.reward.network import Example, RewardNetwork
+
+MOST_CANDIDATES = 64  # in one pass
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """``mu`` and ``sigma`` by dimension, on the scale of its training set; ``overall`` brings the dimensions together
+    as at the training. The scale of ``overall`` is the model's ``low`` to ``high``."""
+
+    mu: dict[str, float]
+    sigma: dict[str, float]
+    overall: float
+    overall_sigma: float
+    low: float
+    high: float
+
+
+class Scorer:
+    """``told``: the model's reward.json. ``low``, ``high``: the scale of ``overall``, see ``overall_scale``."""
+
+    def __init__(self, network: RewardNetwork, told: dict[str, Any]) -> None:
+        self.network, self.told = network.eval(), told
+        self.low, self.high = overall_scale(told)
+
+    @classmethod
+    def load(cls, folder: Path, device: str = "auto") -> Scorer:
+        """Raises checkpoint.WrongCheckpoint."""
+        return cls(*checkpoint.load(folder, device_of(device)))
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        found: tuple[str, ...] = self.network.dimensions
+        return found
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.told["fingerprint"])
+
+    @torch.inference_mode()
+    def score(self, examples: Sequence[Example]) -> list[list[Scored]]:
+        """The candidates of each group, in order. Raises CannotEdit for pictures and words that the model cannot take;
+        a candidate's score does not depend on the others in the group but for rounding."""
+        found: list[list[Scored]] = []
+        batch: list[Any] = []
+        for example in examples:
+            row = self.network.backbone.prepare(example)
+            if batch and sum(one.count for one in batch) + row.count > MOST_CANDIDATES:
+                found += self._scored(batch)
+                batch = []
+            batch.append(row)
+        return found + (self._scored(batch) if batch else [])
+
+    def _scored(self, rows: Sequence[Any]) -> list[list[Scored]]:
+        mu, log_sigma = (part.float().cpu() for part in self.network(self.network.backbone.collate(rows)))
+        overall, doubt = aggregate(mu, log_sigma, self.told["aggregate"])
+        sigma, overall_sigma = log_sigma.exp(), doubt.exp()
+        every = [
+            Scored(
+                dict(zip(self.dimensions, mu[place].tolist(), strict=True)),
+                dict(zip(self.dimensions, sigma[place].tolist(), strict=True)),
+                float(overall[place]),
+                float(overall_sigma[place]),
+                self.low,
+                self.high,
+            )
+            for place in range(len(mu))
+        ]
+        ends = torch.tensor([row.count for row in rows]).cumsum(0).tolist()
+        return [every[end - row.count : end] for row, end in zip(rows, ends, strict=True)]
+
+
+def overall_scale(told: dict[str, Any]) -> tuple[float, float]:
+    """The ends that the aggregate of the dimensions can have where each stays on its own scale."""
+    lows, highs = ([float(one[end]) for one in told["dimensions"]] for end in ("low", "high"))
+    match told["aggregate"]:
+        case "sum":
+            return sum(lows), sum(highs)
+        case "min":
+            return min(lows), min(highs)
+    return sum(lows) / len(lows), sum(highs) / len(highs)
+
+
+def device_of(device: str) -> str:
+    """A device in torch's words; "auto" is the first GPU where there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
