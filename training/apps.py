@@ -8,6 +8,7 @@ class TrainingConfig(AppConfig):
         from annotation.curation import categorisers
         from scoring.asking import backends
         from training import categorising, generation, judges
+        from training.benchmarks import job as benchmarks
         from training.recipes import job as recipe_step
         from training.reward_models import job as reward_models
         from training.reward_models import judges as reward_judges
@@ -21,3 +22,5 @@ class TrainingConfig(AppConfig):
         backends.register(judges.TRANSFORMERS)
         register(reward_models.KIND)
         backends.register(reward_judges.REWARD)
+        register(benchmarks.KIND)
+        benchmarks.connect()

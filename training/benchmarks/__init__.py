@@ -1,1 +1,1 @@
-"""Benchmarks: labelled sets by which scorers are measured."""
+"""Benchmarks of scorers: labelled sets, what each scorer reaches on them, and what papers print."""

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Series:
-    """``points`` in order of x. ``ranges``: (x, low, high), intervals around points. ``dots``: points that are marked."""
+    """``points`` in order of x. ``ranges``: (x, low, high) around points. ``dots``: points that are marked."""
 
     name: str
     points: Sequence[Point]

@@ -9,8 +9,10 @@ from django.utils.translation import gettext_lazy
 
 from training.models import RewardModel
 from training.reward_models import registry, watching
-from training.reward_models.starting import NAME, SET
+from training.reward_models.starting import NAME
 from training.reward_models.watching import set_of
+from training.sets.placing import place
+from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError
 from webapp.jobs.kinds import GPU, JobKind, run_model
 from webapp.jobs.models import Job
@@ -20,9 +22,7 @@ def _prepare(job: Job) -> None:
     found = set_of(job)
     if found is None:
         raise JobError(_("The training set was deleted."))
-    from training.sets.placing import place
-
-    place(found, job.folder / "inputs" / SET)
+    place(found, job.folder, lambda: jobs.heartbeat(job))
 
 
 def _on_result(job: Job, summary: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""What a training job has said so far, from its events: curves, the best look, the examples it gets most wrong. Pure."""
+"""What a training job has said so far, from its events: curves, looks, the examples it gets most wrong. Pure."""
 
 from __future__ import annotations
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Sequence
 from itertools import islice
 
 from django.core.exceptions import ValidationError
-from django.core.files.storage import default_storage
 from django.utils.translation import gettext as _
 
 from annotation.models import StoredImage
@@ -16,13 +13,14 @@ from training.models import LabelledSet, SetState
 from training.reward_models.estimate import estimate
 from training.reward_models.registry import slug_of
 from training.rewards.config import Config
-from training.rewards.groups import DEV, TRAIN, Group, from_line
+from training.rewards.groups import DEV, TRAIN, Group
+from training.sets.placing import SET, open_set
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
+from webapp.jobs.folder import JobError
 from webapp.jobs.models import Job
 
 NAME = "reward-train"
-SET = "set.jsonl.gz"  # in the job's inputs
 LOOKED_AT = 50  # groups whose pictures are looked for; the job looks at all of them
 DRAWN_SIDE = 64  # pixels of the drawn world's pictures
 FEWEST = 2  # groups of a part
@@ -74,9 +72,8 @@ def problems_of(labelled_set: LabelledSet, config: Config) -> list[str]:
 def head(labelled_set: LabelledSet, most: int = LOOKED_AT) -> list[Group]:
     """The first groups; none where the manifest cannot be read: the job says what is wrong with it."""
     try:
-        with default_storage.open(labelled_set.manifest) as raw, gzip.open(raw, "rt", encoding="utf-8") as file:
-            return [from_line(json.loads(line)) for line in islice(file, 1, most + 1)]
-    except (OSError, EOFError, ValueError, KeyError, TypeError):
+        return list(islice(open_set(labelled_set)[1], most))
+    except JobError:
         return []
 
 

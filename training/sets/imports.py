@@ -219,5 +219,4 @@ def moved(labels: Labels, order: list[int]) -> Labels:
         pairs=tuple(sorted((i, j, outcome) if i < j else (j, i, -outcome) for i, j, outcome in pairs)),
         excluded=both(labels.excluded),
         both_bad=both(labels.both_bad),
-        both_bad=frozenset((min(new[i], new[j]), max(new[i], new[j])) for i, j in labels.both_bad),
     )

@@ -1,7 +1,8 @@
 """``python -m training.gpu.reward.score_files FOLDER``: scores of picture files, for the command line.
 
-Reads JSON lines {"instruction", "source": file, "candidates": [file, …]} from standard input and writes one line for each
-candidate, in order: {"source", "candidate", and its scores, or "error"}. Exit status 2: the model or a line cannot be used.
+Reads JSON lines {"instruction", "source": file, "candidates": [file, …]} from standard input and writes one line for
+each candidate, in order: {"source", "candidate", and its scores, or "error"}. Exit status 2: the model or a line cannot
+be used.
 """
 
 from __future__ import annotations

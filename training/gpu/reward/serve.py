@@ -2,7 +2,8 @@
 
     GET  /v1/model   what the model says of itself
     POST /v1/score   {"items": [{"instruction", "source": picture, "candidates": [picture, …]}, …]}
-                     -> {"model", "items": [{"candidates": [{"overall", "overall_sigma", "scale", "mu", "sigma"}, …]}, …]}
+                     -> {"model", "items": [{"candidates": [{"overall", "overall_sigma", "scale", "mu", "sigma"} or
+                     {"error"}, …]}, …]}
 
 A picture is base64 or a data URL; nothing is fetched. Every request bears the token of EDITLOOP_REWARD_TOKEN. The model
 runs one batch at a time, of all requests that wait. Errors are {"error": a sentence} with 400, 401, 404, 413, 422, 503.
@@ -31,7 +32,6 @@ from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scorer
 from training.gpu.reward.wire import MOST_BYTES, Refusal, read_request
 
-TOKEN = "EDITLOOP_REWARD_TOKEN"
 AT_ONCE = 64  # candidates of one batch, beyond which no further request joins
 MOST_WAITING = 16  # requests
 BODY_SECONDS = 60.0
@@ -227,7 +227,7 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     token = os.environ.get("EDITLOOP_REWARD_TOKEN", "").strip()
     if not token:
-        print(f"Set {TOKEN} to a long random word: without a token everybody could use the service.", file=sys.stderr)
+        print("Set EDITLOOP_REWARD_TOKEN to a long random word: without one everybody could ask it.", file=sys.stderr)
         return 2
     try:
         scorer = Scorer.load(given.folder, given.device)

@@ -1,0 +1,82 @@
+"""What a benchmark is made of: its groups, single people's scores, and a scorer's scores of its candidates."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from django.core.files.storage import default_storage
+from django.utils.translation import gettext as _
+
+from annotation.models import Candidate
+from scoring.models import Judge, PromptVersion, Score
+from training.models import Benchmark, LabelledSet
+from training.rewards.groups import Dimension, Group, WrongSet, read_groups
+from training.rewards.protocols import Protocol, Said, counted
+from training.sets import keeping
+from webapp.jobs.folder import JobError
+
+CHUNK = 1000
+
+
+def protocol_of(benchmark: Benchmark) -> Protocol:
+    return Protocol.from_json(benchmark.protocol)
+
+
+def dimensions_of(labelled_set: LabelledSet) -> list[Dimension]:
+    return [Dimension(**row) for row in labelled_set.dimensions]
+
+
+def groups_of(benchmark: Benchmark) -> list[Group]:
+    """The groups that count. Raises JobError where the file is gone or damaged."""
+    return counted(all_groups(benchmark.labelled_set), protocol_of(benchmark))
+
+
+def all_groups(labelled_set: LabelledSet) -> Iterator[Group]:
+    """Raises JobError."""
+    try:
+        with default_storage.open(labelled_set.manifest) as file, tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / Path(labelled_set.manifest).name
+            with path.open("wb") as copy:
+                copy.writelines(file.chunks())
+            yield from read_groups(path)
+    except OSError:
+        raise JobError(_("The file of “%(name)s” is gone.") % {"name": labelled_set.name}) from None
+    except WrongSet as error:
+        raise JobError(str(error)) from None
+
+
+def said_of(benchmark: Benchmark, groups: list[Group]) -> dict[str, Said]:
+    """Scores of single people by dimension, of the groups that count; empty for sets without them."""
+    keys = {group.key: [entry.key for entry in group.candidates] for group in groups}
+    found: dict[str, list[tuple[str, str, float]]] = defaultdict(list)
+    for row in keeping.rows_of(benchmark.labelled_set, f"{keeping.RATERS}.jsonl"):
+        if row["group"] in keys:
+            found[row["dimension"]].append((row["rater"], keys[row["group"]][row["candidate"]], row["score"]))
+    return dict(found)
+
+
+def candidate_ids(groups: list[Group]) -> list[int]:
+    """Primary keys of the candidates that are still there."""
+    uids = [entry.key for group in groups for entry in group.candidates]
+    found: list[int] = []
+    for some in _chunks(uids):
+        found += Candidate.objects.filter(uid__in=some).order_by("pk").values_list("pk", flat=True)
+    return found
+
+
+def scores_of(version: PromptVersion, judge: Judge, groups: list[Group]) -> dict[str, float]:
+    """By candidate key; without those that could not be scored."""
+    uids = [entry.key for group in groups for entry in group.candidates]
+    found: dict[str, float] = {}
+    rows = Score.objects.filter(version=version, judge=judge, value__isnull=False)
+    for some in _chunks(uids):
+        mine = rows.filter(candidate__uid__in=some).values_list("candidate__uid", "value")
+        found |= {str(uid): value for uid, value in mine if value is not None}
+    return found
+
+
+def _chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (uids[start : start + CHUNK] for start in range(0, len(uids), CHUNK))
