@@ -1,8 +1,12 @@
-"""A trial of the reward models on the drawn world, without a server: python -m scripts.reward_trial set|train FOLDER
+"""A trial of the reward models on the drawn world, without a server.
 
-``set`` makes a training set: cases of a series of their own, candidates by the two CPU editors and with planted faults,
-labels by simulated annotators, with the true scores beside, for measuring alone. ``train`` trains on it by the presets
-and seeds named and prints the figures of docs/reward-models-drawn.md.
+    python -m scripts.reward_trial set FOLDER                      # a training set; beside it the true scores
+    python -m scripts.reward_trial train FOLDER --preset editloop --seed 0      # a job folder FOLDER/editloop-0
+    python -m scripts.reward_trial measure FOLDER --preset editloop --seed 0    # its figures, as JSON
+
+``set``: cases of a series of their own, candidates by the two CPU editors and with planted faults, labels by simulated
+annotators; and four edits by the rough editor for each of 128 further cases. True scores are for measuring alone.
+docs/reward-models-drawn.md has what came of it.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image as PillowImage
-from scipy.stats import rankdata
+from scipy.stats import rankdata, spearmanr
 
 from annotation.protocols import PRESETS, Dimension
 from annotation.simulation.annotators import HONEST, NOISY, Annotator, Shown, score_on
@@ -35,6 +39,7 @@ RATERS = (HONEST, HONEST, NOISY, HONEST, NOISY)
 RANKERS = RATERS[:3]
 SPLITS = (TRAIN,) * 5 + (DEV, TEST)
 SEED = 5
+ROLLOUT_CASES, ROLLOUTS, ROLLOUT_SEED = 128, 4, 900_000
 NOTICE = "Simulation: every label was made by a program from the true answer of the drawn world, with noise."
 
 
@@ -120,11 +125,105 @@ def _hash(groups: Sequence[Group]) -> str:
     return hashlib.sha256(json.dumps([to_line(group) for group in groups], default=list).encode()).hexdigest()
 
 
+# Edits by the rough editor, of cases that no training saw ------------------------------------------------------------
+
+
+def make_rollouts(folder: Path) -> None:
+    """rollouts/<case>-<place>.png with true.json beside: [cases][ROLLOUTS] true scores, 0..5."""
+    from drawnworld.score import true_score
+    from training.gpu.drawn.pairs import held_out_cases
+    from training.gpu.editors import EditCase
+    from training.gpu.editors.drawn import load
+
+    (folder / "rollouts").mkdir()
+    pairs, scores = held_out_cases(ROLLOUT_CASES), []
+    editor = load({"base": "rough"})
+    for index, pair in enumerate(pairs):
+        case = EditCase(PillowImage.fromarray(pair.source), None, pair.edit.instruction, pair.edit.task)
+        made = editor.edit(case, [ROLLOUT_SEED + 10 * index + place for place in range(ROLLOUTS)])
+        for place, one in enumerate(made):
+            _save(folder, f"rollouts/{index:03}-{place}.png", np.asarray(one.image))
+        pixels = [np.asarray(one.image) for one in made]
+        scores.append([true_score(pair.source, pair.target, pair.mask, one).score for one in pixels])
+    (folder / "rollouts" / "true.json").write_text(json.dumps(scores), encoding="utf-8")
+
+
+def on_rollouts(folder: Path, scorer: Any) -> dict[str, float]:
+    """Pairs of one case with a gap in true score, rank correlation over all edits, and the true score of the best of
+    four as the model picks it, beside a random and the best one."""
+    from training.gpu.drawn.pairs import held_out_cases
+    from training.gpu.reward.network import Example
+
+    true = np.array(json.loads((folder / "rollouts" / "true.json").read_text(encoding="utf-8")))
+    examples = [
+        Example(
+            str(index),
+            pair.edit.instruction,
+            PillowImage.fromarray(pair.source),
+            tuple(PillowImage.open(folder / f"rollouts/{index:03}-{place}.png") for place in range(ROLLOUTS)),
+        )
+        for index, pair in enumerate(held_out_cases(ROLLOUT_CASES))
+    ]
+    score = np.array([[one.overall for one in group] for group in scorer.score(examples)])
+    first, second = np.triu_indices(ROLLOUTS, 1)
+    lead, gap = score[:, first] - score[:, second], true[:, first] - true[:, second]
+    found = {f"pairs over {limit}": float((lead * gap > 0)[np.abs(gap) > limit].mean()) for limit in (0.3, 1.0)}
+    picked = true[np.arange(len(true)), score.argmax(1)]
+    found |= {"rank correlation": float(spearmanr(score.ravel(), true.ravel()).statistic)}
+    return found | {"picked": picked.mean(), "random": true.mean(), "best": true.max(1).mean()}
+
+
+# Training and measuring ----------------------------------------------------------------------------------------------
+
+
+def train(folder: Path, preset: str, seed: int) -> int:
+    """The job as the GPU queue runs it, in a process of its own; its exit status."""
+    job = folder / f"{preset}-{seed}"
+    job.mkdir()
+    (job / "inputs").symlink_to(folder.resolve())
+    config = replace(CONFIGS[preset], seed=seed).to_json()
+    told = {"kind": "reward-train", "config": {"config": config, "set": "set.jsonl.gz", "init": ""}, "attempt": 1}
+    (job / "job.json").write_text(json.dumps(told), encoding="utf-8")
+    command = [sys.executable, "-m", "training.gpu.run", str(job)]
+    return subprocess.run(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}).returncode
+
+
+def measure(folder: Path, preset: str, seed: int) -> dict[str, Any]:
+    """What the job found, and how its scores agree with the true score, which nobody learned from."""
+    from training.gpu.reward.batches import read_set
+    from training.gpu.reward.network import Example
+    from training.gpu.reward.scorer import Scorer
+
+    job = folder / f"{preset}-{seed}"
+    summary = json.loads((job / "result.json").read_text(encoding="utf-8"))["summary"]
+    scorer, data = Scorer.load(job / "outputs" / "model", "cpu"), read_set(folder / "set.jsonl.gz")
+    true = json.loads((folder / "true.json").read_text(encoding="utf-8"))
+    groups = data.split(TEST)
+    examples = [
+        Example(
+            group.key,
+            group.instruction,
+            PillowImage.open(folder / group.source),
+            tuple(PillowImage.open(folder / one.image) for one in group.candidates),
+        )
+        for group in groups
+    ]
+    score = [one.overall for group in scorer.score(examples) for one in group]
+    truth = [true[one.key] for group in groups for one in group.candidates]
+    return {
+        "summary": summary,
+        "test, rank correlation with the true score": float(spearmanr(score, truth).statistic),
+        "rollouts": on_rollouts(folder, scorer),
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("set", "train"))
+    parser.add_argument("what", choices=("set", "train", "measure"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cases", type=int, default=224)
+    parser.add_argument("--preset", choices=sorted(CONFIGS), default="editloop")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     if arguments.what == "set":
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
@@ -132,6 +231,11 @@ def main() -> None:
 
         django.setup()
         make_set(arguments.folder, arguments.cases)
+        make_rollouts(arguments.folder)
+    elif arguments.what == "train":
+        sys.exit(train(arguments.folder, arguments.preset, arguments.seed))
+    else:
+        print(json.dumps(measure(arguments.folder, arguments.preset, arguments.seed), indent=1))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,16 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import transaction
+from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from PIL import Image
@@ -31,13 +35,41 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items[:] = [item for item, does in zip(items, reach, strict=True) if does]
 
 
+def own_settings(folder: Path) -> dict[str, Any]:
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    folders = {"MEDIA_ROOT": folder / "media", "JOBS_ROOT": folder / "jobs", "MODELS_ROOT": folder / "models"}
+    return {**folders, "VAR": folder, "PASSWORD_HASHERS": hashers}
+
+
 @pytest.fixture(autouse=True)
 def _own_folders(settings: Any, tmp_path: Path) -> None:
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.JOBS_ROOT = tmp_path / "jobs"
-    settings.MODELS_ROOT = tmp_path / "models"
-    settings.VAR = tmp_path
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    for name, value in own_settings(tmp_path).items():
+        setattr(settings, name, value)
+
+
+Keep = Callable[[], AbstractContextManager[Path]]
+
+
+@pytest.fixture(scope="module")
+def keep(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keep]:
+    """`with keep() as folder:` makes rows that all tests of a module find; a test's own changes are undone after it.
+
+    Not for a module with tests that commit (`transactional_db`). Files lie in ``folder``: see `own_settings`.
+    """
+    folder = tmp_path_factory.mktemp("kept")
+
+    @contextmanager
+    def keeping() -> Iterator[Path]:
+        with django_db_blocker.unblock(), override_settings(**own_settings(folder)):
+            yield folder
+
+    around = transaction.atomic()  # each test's own transaction becomes a savepoint within it
+    with django_db_blocker.unblock():
+        around.__enter__()
+    yield keeping
+    with django_db_blocker.unblock():
+        transaction.set_rollback(True)
+        around.__exit__(None, None, None)
 
 
 @pytest.fixture
@@ -70,6 +102,7 @@ def mallory(person: Callable[..., Any]) -> Any:
     return person("mallory", "annotator")
 
 
+@lru_cache(maxsize=256)
 def png(seed: int, size: tuple[int, int] = (24, 16)) -> bytes:
     """A small picture that no other seed makes."""
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)

@@ -1,26 +1,38 @@
 """A small data set of the drawn world in the database, with its images, for tests of what is true of them."""
 
+import atexit
+import shutil
+import tempfile
 from dataclasses import replace
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from annotation.imports import import_path
 from annotation.models import Dataset, Study
 from annotation.protocols import PRESETS
 from drawnworld.dataset import write_dataset
 from tests import judging
-from tests.make import QUIET
+from tests.make import import_again
 
 _number = count()
+
+
+@cache
+def _written(seed: int, cases: int) -> Path:
+    """The import folder, drawn once a run. Do not write there."""
+    folder = Path(tempfile.mkdtemp(prefix="drawn"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    write_dataset(folder / "set", seed, cases, ("color", "remove"))
+    return folder / "set"
 
 
 def drawn(folder: Path, cases: int = 4, *, seed: int = 5, owner: Any = None, **more: Any) -> Dataset:
     """``cases`` cases of the tasks ``color`` and ``remove``, with the six candidates of each."""
     number = next(_number)
-    write_dataset(folder / f"drawn-{number}", seed, cases, ("color", "remove"))
+    shutil.copytree(_written(seed, cases), folder / f"drawn-{number}")
     data = Dataset(slug=f"drawn-{number}", name=f"Drawn {number}", created_by=owner, **more)
-    import_path(path=folder / f"drawn-{number}", dataset=data, progress=QUIET)
+    import_again(folder / f"drawn-{number}", data)
     return data
 
 

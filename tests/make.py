@@ -1,11 +1,15 @@
 """Rows for tests, made through the services that the product uses."""
 
 import json
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from annotation.imports import Progress, import_path
+from annotation import imports
+from annotation.importing.images import view_copy
+from annotation.imports import Progress
 from annotation.models import Dataset, Study
 from annotation.protocols import PRESETS, Protocol
 from annotation.studies import add_member, create_study
@@ -13,6 +17,7 @@ from tests.conftest import png
 
 _number = count()
 QUIET = Progress(lambda done, total, message: None)
+_view_copy = lru_cache(maxsize=1024)(view_copy)
 
 
 def import_folder(folder: Path, cases: int = 2, editors: int = 3, first: int = 0) -> Path:
@@ -31,10 +36,16 @@ def import_folder(folder: Path, cases: int = 2, editors: int = 3, first: int = 0
     return folder
 
 
+def import_again(folder: Path, data: Dataset) -> None:
+    """Import a folder. The copy for browsers, which takes the most time, is made once a run of a picture."""
+    with patch.object(imports, "view_copy", _view_copy):
+        imports.import_path(path=folder, dataset=data, progress=QUIET)
+
+
 def dataset(folder: Path, cases: int = 2, editors: int = 3, owner: Any = None) -> Dataset:
     number = next(_number)
     made = Dataset(slug=f"set-{number}", name=f"Set {number}", created_by=owner)
-    import_path(path=import_folder(folder / f"import-{number}", cases, editors), dataset=made, progress=QUIET)
+    import_again(import_folder(folder / f"import-{number}", cases, editors), made)
     return made
 
 

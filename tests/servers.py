@@ -10,6 +10,8 @@ from contextlib import ExitStack
 
 from scripts.servers import private_valkey
 
+# One thread for each process: there are as many processes as cores, and threads would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 _stack = ExitStack()
 atexit.register(_stack.close)
 

@@ -1,19 +1,24 @@
 """Every address × every role: who gets in, who is sent to sign in, who is told that there is nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connections
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from scoring.models import Calibration, Judge, PromptVersion, Suggestion, UnclearPoint, VoteSet
 from scoring.prompts.loading import load_prompts
 from tests import make
+from tests.conftest import Keep, own_settings
 from tests.freezing import frozen
+from tests.benchmarks import rows as benches
 from tests.recipes import recipe_row
 from tests.reward_models import model_row
 from webapp.accounts import services as accounts
+from webapp.accounts.models import User
 from webapp.endpoints.models import Endpoint
 from webapp.jobs import services as jobs
 
@@ -106,6 +111,14 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "recipe_go_on": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
     "recipe_try_again": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
     "recipe_stop": ("post", "recipe", LOGIN, NO, NO, NO, LOGIN),
+    "labelled_sets": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_labelled_set": ("get", "", LOGIN, NO, NO, OK, OK),
+    "import_labelled_set": ("get", "", LOGIN, NO, NO, OK, OK),
+    "labelled_set": ("get", "labelled_set", LOGIN, NO, NO, OK, OK),
+    "labelled_set_pairs": ("get", "labelled_set", LOGIN, NO, NO, GONE, GONE),  # it is not made yet
+    "labelled_set_file": ("get", "labelled_set", LOGIN, NO, NO, GONE, GONE),
+    "rename_labelled_set": ("post", "labelled_set", LOGIN, NO, NO, NO, LOGIN),
+    "delete_labelled_set": ("post", "labelled_set", LOGIN, NO, NO, NO, LOGIN),
     "editors": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_editor": ("get", "module", LOGIN, NO, NO, OK, OK),
     "editor": ("get", "editor", LOGIN, NO, NO, OK, OK),
@@ -117,6 +130,12 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "reward_model_judge": ("post", "reward_model", LOGIN, NO, NO, LOGIN, LOGIN),
     "reward_model_note": ("post", "reward_model", LOGIN, NO, NO, NO, LOGIN),
     "delete_reward_model": ("post", "reward_model", LOGIN, NO, NO, NO, LOGIN),
+    "benchmarks": ("get", "", LOGIN, NO, NO, OK, OK),
+    "import_benchmark": ("get", "", LOGIN, NO, NO, NO, OK),
+    "benchmark": ("get", "benchmark", LOGIN, NO, NO, OK, OK),
+    "refresh_benchmark": ("post", "benchmark", LOGIN, NO, NO, LOGIN, LOGIN),
+    "benchmark_table": ("get", "benchmark", LOGIN, NO, NO, OK, OK),
+    "delete_benchmark": ("post", "benchmark", LOGIN, NO, NO, NO, LOGIN),
     "vote_sets": ("get", "", LOGIN, NO, NO, OK, OK),
     "vote_set": ("get", "votes", LOGIN, NO, NO, OK, OK),
     "vote_set_table": ("get", "votes", LOGIN, NO, NO, OK, OK),
@@ -155,12 +174,38 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
 PEOPLE = ("nobody", "mallory", "carol", "bob", "alice")
 
 
+@pytest.fixture(scope="module")
+def kept_things(keep: Keep) -> tuple[Path, dict[str, list[Any]]]:
+    """Made once: there are hundreds of tests, and each undoes what it changed."""
+    roles = {"alice": "admin", "bob": "engineer", "carol": "annotator", "mallory": "annotator"}
+    with keep() as folder:
+        people = [User.objects.create_user(username=name, password="x", role=role) for name, role in roles.items()]
+        return folder, all_things(folder, *people)
+
+
 @pytest.fixture
-def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> dict[str, list[Any]]:
+def things(
+    kept_things: tuple[Path, dict[str, list[Any]]], db: None, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, list[Any]]:
+    monkeypatch.setattr(connections, "close_all", lambda: None)  # as a live page does: the rows would go with it
+    folder, found = kept_things
+    for name, value in own_settings(folder).items():
+        setattr(settings, name, value)
+    return found
+
+
+@pytest.fixture
+def person(things: dict[str, list[Any]]) -> Callable[..., Any]:
+    """Who is there already, for the fixtures of people."""
+    return lambda username, role: User.objects.get(username=username, role=role)
+
+
+def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User) -> dict[str, list[Any]]:
+    """What the addresses are about, by the names that RULES uses."""
     from annotation import leases
     from annotation.models import Member
 
-    data = make.dataset(tmp_path, cases=1, editors=2, owner=alice)
+    data = make.dataset(folder, cases=1, editors=2, owner=alice)
     study = make.study(data, "mos", (carol,), owner=alice)
     (assignment,) = leases.lease(Member.objects.get(), count=1, turn=0)
     case = data.cases.get()
@@ -206,6 +251,7 @@ def things(tmp_path: Path, alice: Any, bob: Any, carol: Any, mallory: Any) -> di
         "judge_kind": ["endpoint"],
         "recipe": [recipe_row(data, alice).uid],
         "reward_model": model_row(alice),
+        "benchmark": [benches.benchmark(benches.labelled_set(data, benches.groups_of(data), folder)).labelled_set.slug],
         "prompt": ["hp-add"],
         "prompt_version": ["hp-add", 2],
     }

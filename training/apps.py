@@ -12,6 +12,7 @@ class TrainingConfig(AppConfig):
         from training.recipes import job as recipe_step
         from training.reward_models import job as reward_models
         from training.reward_models import judges as reward_judges
+        from training.sets import freeze as training_sets
         from webapp.jobs.kinds import register
 
         register(generation.KIND)
@@ -22,5 +23,6 @@ class TrainingConfig(AppConfig):
         backends.register(judges.TRANSFORMERS)
         register(reward_models.KIND)
         backends.register(reward_judges.REWARD)
+        register(training_sets.KIND)
         register(benchmarks.KIND)
         benchmarks.connect()

@@ -1,8 +1,10 @@
 from django.urls import path
 
 from training import views
+from training.benchmarks import views as benchmarks
 from training.recipes import views as recipes
 from training.reward_models import views as reward_models
+from training.sets import views as sets
 
 urlpatterns = [
     path("editors/", views.editors, name="editors"),
@@ -17,6 +19,15 @@ urlpatterns = [
     path("recipes/<uuid:uid>/try-again/", recipes.try_again, name="recipe_try_again"),
     path("recipes/<uuid:uid>/stop/", recipes.stop, name="recipe_stop"),
     path("datasets/<uuid:uid>/recipe/", recipes.new_recipe, name="new_recipe"),
+    # Training sets
+    path("labelled-sets/", sets.labelled_sets, name="labelled_sets"),
+    path("labelled-sets/new/", sets.new_labelled_set, name="new_labelled_set"),
+    path("labelled-sets/import/", sets.import_labelled_set, name="import_labelled_set"),
+    path("labelled-sets/<str:slug>/", sets.labelled_set, name="labelled_set"),
+    path("labelled-sets/<str:slug>/pairs/", sets.labelled_set_pairs, name="labelled_set_pairs"),
+    path("labelled-sets/<str:slug>/file/", sets.labelled_set_file, name="labelled_set_file"),
+    path("labelled-sets/<str:slug>/rename/", sets.rename_labelled_set, name="rename_labelled_set"),
+    path("labelled-sets/<str:slug>/delete/", sets.delete_labelled_set, name="delete_labelled_set"),
     # Reward models
     path("reward-models/", reward_models.reward_models, name="reward_models"),
     path("reward-models/new/", reward_models.new_reward_model, name="new_reward_model"),
@@ -27,4 +38,11 @@ urlpatterns = [
     path(
         "reward-models/<slug:slug>/<int:number>/delete/", reward_models.delete_reward_model, name="delete_reward_model"
     ),
+    # Benchmarks
+    path("benchmarks/", benchmarks.benchmarks, name="benchmarks"),
+    path("benchmarks/import/", benchmarks.import_benchmark, name="import_benchmark"),
+    path("benchmarks/of/<slug:slug>/", benchmarks.benchmark, name="benchmark"),
+    path("benchmarks/of/<slug:slug>/refresh/", benchmarks.refresh_benchmark, name="refresh_benchmark"),
+    path("benchmarks/of/<slug:slug>/table.csv", benchmarks.benchmark_table, name="benchmark_table"),
+    path("benchmarks/of/<slug:slug>/delete/", benchmarks.delete_benchmark, name="delete_benchmark"),
 ]

@@ -57,8 +57,16 @@ class Balance:
 
 
 @dataclass(frozen=True)
+class Second:
+    """What others than the choice's scorers say of the same candidates: their errors did not choose."""
+
+    scorers: list[str]
+    shift: Shift
+
+
+@dataclass(frozen=True)
 class Preview:
-    """``shift``, ``chart``: over all tasks; None where their scales differ."""
+    """``shift``, ``chart``, ``second``: over all tasks; None where their scales differ, or nobody else has scored."""
 
     candidates: int
     aside: int
@@ -69,6 +77,7 @@ class Preview:
     kept_cases: int
     shift: Shift | None
     chart: list[Column]
+    second: Second | None
     lines: list[TaskLine]
     balances: list[Balance]
     warnings: list[str]
@@ -106,6 +115,7 @@ def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: CurationForm) 
         kept_cases=len(np.unique(table.case[choice.kept])),
         shift=_shift(table, choice, np.ones(len(table), dtype=bool)) if one_scale else None,
         chart=_histogram(table, choice, next(iter(scorers.values())), slice(None)) if one_scale else [],
+        second=_second(dataset, tasks, scorers, table, choice),
         lines=lines,
         balances=balances,
         warnings=_warnings(balances, lines),
@@ -118,6 +128,24 @@ def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: CurationForm) 
 
 def _shift(table: Table, choice: Choice, rows: Flags) -> Shift:
     return shift(table.value[rows], choice.kept[rows], table.source[rows])
+
+
+def _second(
+    dataset: Dataset, tasks: Sequence[TaskScorers], scorers: Mapping[str, Scorer], table: Table, choice: Choice
+) -> Second | None:
+    """For each task who else scored most of it."""
+    others = {
+        row.task.pk: next((one for one in row.scorers if one.key != scorers[row.task.pk].key), None)
+        for row in tasks
+        if row.scorers
+    }
+    found = {task: one for task, one in others.items() if one is not None}
+    if len(scales(found.values())) != 1:
+        return None
+    seen = queries.table_of(dataset, found)
+    both = np.isin(seen.candidate, table.candidate)
+    kept = np.isin(seen.candidate, table.candidate[choice.kept])
+    return Second(sorted({str(one) for one in found.values()}), shift(seen.value[both], kept[both], seen.source[both]))
 
 
 def _line(task: Task, scorer: Scorer | None, table: Table, choice: Choice, candidates: int) -> TaskLine:

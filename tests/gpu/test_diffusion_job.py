@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tests.gpu.make import picture
 from tests.gpu.test_generate import events, in_process, item, job, result, run
 from tests.gpu.tiny_models import EDITORS, settings
+from webapp.jobs.folder import JobError
 
 
 def rows(names: tuple[str, ...], instruction: str = "make it a winter evening") -> list[dict[str, Any]]:
@@ -68,11 +70,11 @@ def test_the_job_makes_a_cases_seeds_in_one_call(tmp_path: Path) -> None:
 def test_missing_weights_fail_the_job_with_what_to_do(tmp_path: Path) -> None:
     row = item("a") | {"editor": {"module": "flux_kontext", "settings": {"model": "nobody/nothing", "preset": "cpu"}}}
     folder = job(tmp_path / "job", [row])
-    assert run(folder) == 1
-    message = result(folder)["message"]
-    assert "flux_kontext cannot be loaded" in message
-    assert "hf download nobody/nothing" in message
-    assert "Traceback" not in message
+    with pytest.raises(JobError) as refused:
+        in_process(folder)
+    assert "flux_kontext cannot be loaded" in str(refused.value)
+    assert "hf download nobody/nothing" in str(refused.value)
+    assert "Traceback" not in str(refused.value)
 
 
 def test_a_case_without_an_instruction_fails_alone(tmp_path: Path) -> None:

@@ -196,10 +196,11 @@ def test_good_questions_raise_the_correlation_and_a_bad_one_lowers_it(judged: Ju
 
 
 def test_answers_go_with_the_truth_for_known_and_unseen_wordings(judged: Judged) -> None:
-    for key, row in answers(judged).items():
+    table = answers(judged)
+    for key, row in table.items():
         assert row["known"]["r"] > 0.5, key
         assert row["unseen"]["r"] is None or row["unseen"]["r"] > 0.35, key
-    unseen = [row["unseen"]["r"] for row in answers(judged).values()]
+    unseen = [row["unseen"]["r"] for row in table.values()]
     assert np.mean([value for value in unseen if value is not None]) > 0.7
 
 

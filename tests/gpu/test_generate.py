@@ -76,14 +76,14 @@ def test_it_makes_every_image(tmp_path: Path) -> None:
     assert not list((folder / "outputs").glob("*.part"))
 
 
-def slow_items(count: int = 10) -> list[dict[str, Any]]:
+def slow_items(count: int = 8) -> list[dict[str, Any]]:
     """Images that take a while each: oil paintings of a large picture."""
     return [item(f"slow/{number}", "style", seed=number, source="inputs/large.png") for number in range(count)]
 
 
 def slow_job(folder: Path) -> Path:
     job(folder, slow_items())
-    picture().resize((900, 675)).save(folder / "inputs" / "large.png")
+    picture().resize((720, 540)).save(folder / "inputs" / "large.png")
     return folder
 
 

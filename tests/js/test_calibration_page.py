@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,9 @@ def a_desk(folder: Path) -> Calibration:
     study = study_of(drawn(folder, 12), raters=3, members=raters)
     worth = {pk: pk * 7 % 6 for pk in Candidate.objects.values_list("pk", flat=True)}
     for place, user in enumerate(raters):
-        make.rate(study, user, lambda pk, place=place: min(5, max(0, worth[pk] + (pk + place) % 3 - 1)), remark="Hm.")  # type: ignore[misc]
+        rates = partial(lambda shift, pk: min(5, max(0, worth[pk] + (pk + shift) % 3 - 1)), place)
+        make.rated_by(study, user, rates, remark="Hm.")
+    study.units.update(taken=3, done=3)
     made = make.calibration(
         study, make.prompt("hp", "Is the object gone?", task="remove"), judge=make.judge(kind="drawn")
     )

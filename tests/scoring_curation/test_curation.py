@@ -269,6 +269,7 @@ def test_the_page_opens_with_the_paper_s_choice(browser: Client, data: Dataset) 
     assert "EditReward keeps 20,000 of 46,000. Here 5 candidates compete: the same share, 43.5 %, is 2." in page
     assert "Nothing is left of “" in page
     assert "style=" not in page
+    assert "A second opinion" not in page  # nobody else has scored
     assert "Just kept" in page and "Just missed" in page
     assert url_of(data) in browser.get(reverse("hard_cases", args=[data.uid])).content.decode()
 
@@ -369,6 +370,21 @@ def test_ties_and_several_judges_are_said(browser: Client, judge: Judge) -> None
     assert "3 candidates have the lowest score that is kept, 5, and 2 of them are kept" in page
     assert "Several judges score these tasks" in page
     assert "loses more than its share" not in page
+
+
+def test_a_second_opinion(browser: Client, data: Dataset, versions: dict[str, PromptVersion], judge: Judge) -> None:
+    """It speaks of candidates that both have scored, and is flattered by no choice of its own."""
+    other, values = make.judge(), {("add-000", 0): 2.0, ("add-000", 1): 4.0, ("add-002", 0): 3.0, ("add-003", 0): 5.0}
+    for candidate in Candidate.objects.filter(case__dataset=data).select_related("case"):
+        if (candidate.case.key, candidate.seed) in values:
+            make.give(candidate, versions["add"], other, values[candidate.case.key, candidate.seed])
+    tasks = scorers_of(data)
+    found = pages.preview(data, tasks, CurationForm(values_of(data, how="count", count="3"), tasks=tasks))
+    assert found is not None and found.second is not None
+    seen = found.second.shift
+    assert (seen.count_before, seen.count_after, seen.mean_before, seen.mean_after) == (3, 2, 3, 2.5)
+    assert found.second.scorers == [f"{versions['add']}, {other}"]
+    assert "A second opinion" in text_of(browser, data)
 
 
 def test_a_task_without_scores_is_said(browser: Client, data: Dataset) -> None:

@@ -23,15 +23,22 @@ def setup() -> ModuleType:
     return module
 
 
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A checkout with nothing to install."""
-    (tmp_path / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "setup.py", tmp_path / "scripts")
-    (tmp_path / "requirements").mkdir()
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, "subprocess.CompletedProcess[str]"]:
+    """A checkout with nothing to install, its environment, and what was said when that was made. Do not write there."""
+    folder = tmp_path_factory.mktemp("checkout")
+    (folder / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts" / "setup.py", folder / "scripts")
+    (folder / "requirements").mkdir()
     for name in ("web", "demo", "gpu", "dev"):
-        (tmp_path / "requirements" / f"{name}.txt").write_text("# nothing\n")
-    return tmp_path
+        (folder / "requirements" / f"{name}.txt").write_text("# nothing\n")
+    return folder, run(folder)
+
+
+@pytest.fixture
+def tree(made: tuple[Path, "subprocess.CompletedProcess[str]"], tmp_path: Path) -> Path:
+    """A copy of it: making an environment takes seconds."""
+    return shutil.copytree(made[0], tmp_path / "tree", symlinks=True)
 
 
 def run(tree: Path, *words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -39,8 +46,10 @@ def run(tree: Path, *words: str, env: dict[str, str] | None = None) -> subproces
     return subprocess.run(command, cwd=tree, env={**os.environ, **(env or {})}, capture_output=True, text=True)
 
 
-def test_makes_an_environment_and_does_nothing_the_second_time(tree: Path) -> None:
-    first = run(tree)
+def test_makes_an_environment_and_does_nothing_the_second_time(
+    made: tuple[Path, "subprocess.CompletedProcess[str]"],
+) -> None:
+    tree, first = made
     assert first.returncode == 0, first.stderr
     assert "Making the Python environment" in first.stdout
     assert (tree / ".venv" / "bin" / "python").exists()
@@ -49,25 +58,25 @@ def test_makes_an_environment_and_does_nothing_the_second_time(tree: Path) -> No
 
 
 def test_installs_again_after_a_requirement_changed(tree: Path) -> None:
-    assert run(tree).returncode == 0
     (tree / "requirements" / "web.txt").write_text("# changed\n")
     assert "Bringing the packages up to date" in run(tree).stdout
     assert run(tree).stdout == ""
 
 
 def test_development_tools_count_as_the_plain_environment_too(tree: Path) -> None:
+    (tree / ".venv" / "editloop-run").unlink()
     assert run(tree, "--dev").returncode == 0
     assert run(tree).stdout == ""
 
 
 def test_a_broken_environment_is_made_again(tree: Path) -> None:
-    assert run(tree).returncode == 0
     (tree / ".venv" / "bin" / "python").unlink()
-    assert run(tree).returncode == 0
+    assert "Making the Python environment" in run(tree).stdout
     assert (tree / ".venv" / "bin" / "python").exists()
 
 
 def test_a_package_that_does_not_exist_for_this_python_is_said_and_nothing_is_stamped(tree: Path) -> None:
+    (tree / ".venv" / "editloop-run").unlink()
     (tree / "requirements" / "web.txt").write_text("editloop-needs-no-such-package==1\n")
     done = run(tree, env={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": ""})
     assert done.returncode == 1

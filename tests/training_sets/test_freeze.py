@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
+from django.utils import timezone
 
-from annotation.models import Candidate, Case, Judgement, Mark, StoredImage
+from annotation.models import Assignment, Candidate, Case, Editor, Judgement, Mark, StoredImage
 from annotation.models.curation import Source
-from annotation.protocols import PRESETS
 from scoring.results import pair_rows
 from scoring.tables import rankings
 from tests import judging
@@ -135,22 +135,26 @@ def _copy_of(study: Any) -> Any:
         (row.judgement.annotator.username, row.dimension, row.candidate_id): row.rank
         for row in Mark.objects.filter(judgement__study=study).select_related("judgement__annotator")
     }
-    return make.judged(
-        make.study(data), make.people(3), lambda who, pk, key: -marks[f"rater{who}", key, old[pk]]
-    )
+    return make.judged(make.study(data), make.people(3), lambda who, pk, key: -marks[f"rater{who}", key, old[pk]])
 
 
 def test_several_studies_of_one_dimension_are_one_panel() -> None:
-    data = judging.dataset(4, 3)
-    first = make.judged(make.study(data), make.people(1), lambda who, pk, key: pk % 3)
-    second = make.judged(make.study(data), make.people(2, "more"), lambda who, pk, key: -(pk % 3))
-    both = groups_of(make.labelled([first, second]))
-    assert make.labelled([first], "One").facts["raters"]["people"] == 1
-    for group in both:  # two against one: the order turns round
-        alone = next(one for one in groups_of(make.labelled([first], f"{group.key}")) if one.key == group.key)
-        for pair, (better, _gap) in keyed(group, "quality").items():
-            assert better == (pair - {keyed(alone, "quality")[pair][0]}).copy().pop()
-        break
+    """One person of the first study and two of the second: the two decide."""
+    data = judging.dataset(2, 3)
+    first = make.judged(make.study(data), make.people(1), lambda who, pk, key: pk)
+    second = make.judged(make.study(data), make.people(2, "more"), lambda who, pk, key: -pk)
+    pks = {str(one.uid): one.pk for one in Candidate.objects.all()}
+    both = make.labelled([first, second])
+    assert both.facts["raters"]["people"] == 3
+    assert [one["name"] for one in both.facts["studies"]] == [first.name, second.name]
+    for made, wanted in ((both, min), (make.labelled([first], "First alone"), max)):
+        for group in groups_of(made):
+            for pair, (better, _gap) in keyed(group, "quality").items():
+                assert better == wanted(pair, key=pks.__getitem__)
+    assert groups_of(both)[0].labels["quality"].ranks == tuple(
+        round((rank + 2 * (4 - rank)) / 3, 6)
+        for rank in (groups_of(make.labelled([first], "Again"))[0].labels["quality"].ranks)
+    )
 
 
 def test_groups_of_other_candidates_give_pairs_and_no_ranks() -> None:
@@ -266,9 +270,7 @@ def test_contested_groups_are_kept_or_left_out() -> None:
     data = judging.dataset(2, 3)
     odd = data.cases.order_by("pk").first().pk
     of = dict(Candidate.objects.values_list("pk", "case_id"))
-    study = make.judged(
-        make.study(data), make.people(2), lambda who, pk, key: -pk if who and of[pk] == odd else pk
-    )
+    study = make.judged(make.study(data), make.people(2), lambda who, pk, key: -pk if who and of[pk] == odd else pk)
     kept, fewer = make.labelled([study]), make.labelled([study], "Fewer", contested=False)
     assert (kept.groups, fewer.groups) == (2, 1)
     assert fewer.facts["left_out"] == {"contested": 3, "alone": 1} or fewer.facts["left_out"] == {"contested": 3}
@@ -278,9 +280,7 @@ def test_contested_groups_are_kept_or_left_out() -> None:
 def test_flagged_and_set_aside_candidates_are_left_out_and_counted() -> None:
     data = judging.dataset(2, 3)
     pks = list(Candidate.objects.filter(case__dataset=data).order_by("pk").values_list("pk", flat=True))
-    study = make.judged(
-        make.study(data), make.people(2), lambda who, pk, key: None if pk == pks[0] else pk
-    )
+    study = make.judged(make.study(data), make.people(2), lambda who, pk, key: None if pk == pks[0] else pk)
     Candidate.objects.filter(pk__in=pks[4:6]).update(fault="blank")
     made = make.labelled([study])
     assert made.facts["left_out"] == {"alone": 1, "flagged": 1, "set_aside": 2}
@@ -291,9 +291,7 @@ def test_flagged_and_set_aside_candidates_are_left_out_and_counted() -> None:
 def test_one_flag_of_three_does_not_take_a_candidate_out() -> None:
     data = judging.dataset(1, 3)
     first = Candidate.objects.order_by("pk").first().pk
-    study = make.judged(
-        make.study(data), make.people(3), lambda who, pk, key: None if (who, pk) == (0, first) else pk
-    )
+    study = make.judged(make.study(data), make.people(3), lambda who, pk, key: None if (who, pk) == (0, first) else pk)
     assert make.labelled([study]).candidates == 3
 
 
@@ -384,7 +382,7 @@ def test_two_thousand_groups_go_by_in_chunks(django_assert_max_num_queries: Any)
 
 def _many(count: int) -> Any:
     data = judging.dataset(0, 2)
-    editors = [one.pk for one in judging.Candidate._meta.get_field("editor").related_model.objects.all()[:2]]
+    editors = list(Editor.objects.values_list("pk", flat=True)[:2])
     images = StoredImage.objects.bulk_create(
         StoredImage(
             sha256=f"{n:064x}", original="o", view="v", format="PNG", size=1, width=8, height=8, view_width=8,
@@ -404,6 +402,18 @@ def _many(count: int) -> Any:
 
 
 def _judged_in_bulk(data: Any) -> Any:
-    protocol = PRESETS["hp-score"]
-    made = make.study(data, "hp-score", protocol=protocol)
-    return make.judged(made, make.people(1), lambda who, pk, key: pk % 2)
+    made = make.study(data, "hp-score")
+    (user,) = make.people(1)
+    units = list(made.units.order_by("pk").values_list("pk", "item__entries__candidate"))
+    lent = Assignment.objects.bulk_create(
+        Assignment(study=made, unit_id=unit, annotator=user, state="done", order=[pk], leased_until=timezone.now())
+        for unit, pk in units
+    )
+    given = Judgement.objects.bulk_create(
+        Judgement(study=made, unit_id=one.unit_id, assignment=one, annotator=user, answer={}) for one in lent
+    )
+    Mark.objects.bulk_create(
+        Mark(judgement=one, candidate_id=pk, dimension="overall", score=pk % 2)
+        for one, (_unit, pk) in zip(given, units, strict=True)
+    )
+    return made

@@ -66,7 +66,11 @@ class RunForm(forms.Form):
         super().__init__(data)
         tasks = list(benchmark.labelled_set.facts.get("tasks", {}))
         fits = Q(prompt__task__isnull=True) | (Q(prompt__task=tasks[0]) if len(tasks) == 1 else Q(pk__in=[]))
-        rows = PromptVersion.objects.filter(fits).select_related("prompt").order_by("prompt__name", "-number")
+        rows = (
+            PromptVersion.objects.filter(fits, is_trial=False)
+            .select_related("prompt")
+            .order_by("prompt__name", "-number")
+        )
         field = self.fields["version"]
         assert isinstance(field, forms.ModelChoiceField)
         field.queryset = rows

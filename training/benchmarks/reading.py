@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -14,8 +13,7 @@ from annotation.models import Candidate
 from scoring.models import Judge, PromptVersion, Score
 from training.models import Benchmark, LabelledSet
 from training.rewards.groups import Dimension, Group, WrongSet, read_groups
-from training.rewards.protocols import Protocol, Said, counted
-from training.sets import keeping
+from training.rewards.protocols import Protocol, counted
 from webapp.jobs.folder import JobError
 
 CHUNK = 1000
@@ -46,16 +44,6 @@ def all_groups(labelled_set: LabelledSet) -> Iterator[Group]:
         raise JobError(_("The file of “%(name)s” is gone.") % {"name": labelled_set.name}) from None
     except WrongSet as error:
         raise JobError(str(error)) from None
-
-
-def said_of(benchmark: Benchmark, groups: list[Group]) -> dict[str, Said]:
-    """Scores of single people by dimension, of the groups that count; empty for sets without them."""
-    keys = {group.key: [entry.key for entry in group.candidates] for group in groups}
-    found: dict[str, list[tuple[str, str, float]]] = defaultdict(list)
-    for row in keeping.rows_of(benchmark.labelled_set, f"{keeping.RATERS}.jsonl"):
-        if row["group"] in keys:
-            found[row["dimension"]].append((row["rater"], keys[row["group"]][row["candidate"]], row["score"]))
-    return dict(found)
 
 
 def candidate_ids(groups: list[Group]) -> list[int]:

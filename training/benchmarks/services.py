@@ -39,15 +39,14 @@ def start_import(*, layout: str, folder: str, name: str, task: str, notice: str,
     """A job that reads published files and makes a labelled set and a benchmark of it. Raises ValidationError."""
     if layout not in LAYOUTS:
         raise ValidationError({"layout": _("There is no benchmark of this layout.")})
-    then = {"name": FOLLOWER, "by": by.pk if by else None}
+    then = {"name": FOLLOWER}
     return imports.start_import(layout=layout, folder=folder, name=name, task=task, notice=notice, by=by, then=then)
 
 
-def from_import(labelled_set: LabelledSet, then: dict[str, Any]) -> None:
+def from_import(labelled_set: LabelledSet, _then: dict[str, Any]) -> None:
     """What follows an import: the benchmark, of which every group counts. Repeats change nothing."""
     if not Benchmark.objects.filter(labelled_set=labelled_set).exists():
-        by = User.objects.filter(pk=then.get("by")).first()
-        make(labelled_set=labelled_set, by=by, layout=labelled_set.origin["layout"])
+        make(labelled_set=labelled_set, by=labelled_set.created_by, layout=labelled_set.origin["layout"])
 
 
 @transaction.atomic
@@ -133,9 +132,7 @@ def compute_facts(benchmark: Benchmark, groups: list[Any]) -> None:
     """Counts, ceiling and scorers that know nothing. Raises JobError."""
     dimensions = reading.dimensions_of(benchmark.labelled_set)
     try:
-        benchmark.facts = protocols.facts(
-            groups, dimensions, reading.protocol_of(benchmark), reading.said_of(benchmark, groups)
-        )
+        benchmark.facts = protocols.facts(groups, dimensions, reading.protocol_of(benchmark))
     except WrongProtocol as error:
         raise JobError(str(error)) from None
     benchmark.save(update_fields=["facts"])

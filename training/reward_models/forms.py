@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from training.models import LabelledSet, RewardModel, SetState
-from training.reward_models.registry import slug_of
+from training.reward_models.registry import OVERALL, slug_of
 from training.reward_models.settings import FIELDS, FIRST, FOLDED, LABELS, PRESET_LABELS
 from training.reward_models.starting import usual_backbone
 from training.rewards.config import CHECKS, PRESETS, STAGES, Config, Stage, WrongConfig
@@ -175,11 +175,12 @@ class JudgeForm(forms.Form):
     dimension = forms.ChoiceField(label=gettext_lazy("It scores"))
 
     def __init__(self, *args: Any, model: RewardModel, **kwargs: Any) -> None:
-        super().__init__(*args, initial={"name": str(model), "dimension": "overall"}, **kwargs)
+        kwargs["initial"] = {"name": str(model), "dimension": OVERALL}
+        super().__init__(*args, **kwargs)
         field = self.fields["dimension"]
         assert isinstance(field, forms.ChoiceField)
-        labels = [(one["key"], one.get("label") or one["key"]) for one in model.dimensions]
-        field.choices = [("overall", _("overall: all dimensions together")), *labels]
+        labels = {one["key"]: one.get("label") or one["key"] for one in model.dimensions}
+        field.choices = list({OVERALL: _("overall: all dimensions together"), **labels}.items())
 
 
 class NoteForm(forms.Form):

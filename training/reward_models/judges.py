@@ -19,7 +19,8 @@ PREPROCESSING = "reward/1"  # how a request becomes an example; pictures are pre
 
 def model_of(settings: Settings) -> RewardModel:
     """Raises ValidationError where the version is gone."""
-    found = RewardModel.objects.filter(slug=settings.get("model"), number=settings.get("number")).first()
+    named = RewardModel.objects.filter(slug=settings.get("model", ""), number=settings.get("number", 0))
+    found = named.first()
     if found is None:
         words = _("There is no reward model “%(model)s” with a version %(number)s.")
         raise ValidationError(words % {"model": settings.get("model"), "number": settings.get("number")})

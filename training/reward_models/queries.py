@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any, cast
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from django.core.exceptions import ValidationError
@@ -138,7 +138,7 @@ class _Pieces:
 def zip_of(model: RewardModel) -> Iterator[bytes]:
     """The checkpoint as a zip, piece by piece: no copy of it is made. The same version is the same bytes."""
     folder, pieces = folder_of(model), _Pieces()
-    with ZipFile(pieces, "w", ZIP_STORED) as file:  # type: ignore[arg-type]
+    with ZipFile(cast(IO[bytes], pieces), "w", ZIP_STORED) as file:
         for path in files_of(folder):
             info = ZipInfo(f"{model.slug}-v{model.number}/{path.relative_to(folder).as_posix()}")
             info.external_attr = 0o644 << 16

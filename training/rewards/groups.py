@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -86,7 +86,8 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """``source_key`` tells equal source images: splits and bootstrap go by it."""
+    """``source_key`` tells equal source images: splits and bootstrap go by it. ``raters``: scores of single people by
+    dimension, (rater, candidate, score), where they are known: for the human ceiling, never for a model."""
 
     key: str
     source: str
@@ -96,6 +97,7 @@ class Group:
     split: str
     candidates: tuple[Entry, ...]
     labels: Mapping[str, Labels] = field(default_factory=dict)
+    raters: Mapping[str, tuple[tuple[str, int, float], ...]] = field(default_factory=dict)
 
 
 def pairs_of(labels: Labels, scale: float) -> list[Pair]:
@@ -131,12 +133,30 @@ def _sign(value: float) -> int:
     return (value > 1e-9) - (value < -1e-9)
 
 
+def reordered(labels: Labels, order: Sequence[int]) -> Labels:
+    """Labels of candidates that come in another order: place k gets the candidate that was at ``order[k]``."""
+    new = {old: place for place, old in enumerate(order)}
+    pairs = [(new[i], new[j], outcome) for i, j, outcome in labels.pairs]
+
+    def both(some: frozenset[tuple[int, int]]) -> frozenset[tuple[int, int]]:
+        return frozenset((min(new[i], new[j]), max(new[i], new[j])) for i, j in some)
+
+    return Labels(
+        ranks=tuple(labels.ranks[place] for place in order) if labels.ranks else (),
+        mos=tuple(labels.mos[place] for place in order) if labels.mos else (),
+        pairs=tuple(sorted((i, j, outcome) if i < j else (j, i, -outcome) for i, j, outcome in pairs)),
+        excluded=both(labels.excluded),
+        both_bad=both(labels.both_bad),
+    )
+
+
 # The file ------------------------------------------------------------------------------------------------------------
 
 
 def to_line(group: Group) -> dict[str, Any]:
     labels = {key: _labels_row(one) for key, one in group.labels.items()}
-    return {**asdict(group), "labels": labels}
+    row = {**asdict(group), "labels": labels}
+    return row if group.raters else {name: value for name, value in row.items() if name != "raters"}
 
 
 def _labels_row(labels: Labels) -> dict[str, Any]:
@@ -158,7 +178,11 @@ def from_line(row: Mapping[str, Any]) -> Group:
         for key, one in row["labels"].items()
     }
     candidates = tuple(Entry(**one) for one in row["candidates"])
-    return Group(**{**row, "candidates": candidates, "labels": labels})
+    raters = {
+        key: tuple((str(rater), int(place), float(score)) for rater, place, score in said)
+        for key, said in row.get("raters", {}).items()
+    }
+    return Group(**{**row, "candidates": candidates, "labels": labels, "raters": raters})
 
 
 def write_set(path: Path, header: Header, groups: Iterable[Group]) -> int:

@@ -303,22 +303,16 @@ def to_json(found: Mapping[str, Estimate]) -> dict[str, dict[str, Any]]:
     }
 
 
-Said = Sequence[tuple[str, str, float]]  # of single people: rater, key of the candidate, score
-
-
-def facts(
-    groups: Sequence[Group], dimensions: Sequence[Dimension], protocol: Protocol, said: Mapping[str, Said]
-) -> dict[str, Any]:
+def facts(groups: Sequence[Group], dimensions: Sequence[Dimension], protocol: Protocol) -> dict[str, Any]:
     """What is known without any scorer: counts of people's votes, their ceiling, and two scorers that know nothing.
 
-    ``said``: scores of single people by dimension, where they are known, for the ceiling.
     "constant" gives every candidate one score. "random" is the mean over RANDOM_RUNS scorers with random scores.
     """
     tables = {one.key: table_of(groups, one) for one in dimensions}
     return {
         "groups": len(groups),
         "votes": {key: votes(table) for key, table in tables.items()},
-        "ceiling": {key: _ceiling(table, said.get(key, ())) for key, table in tables.items()},
+        "ceiling": {one.key: _ceiling(groups, one, tables[one.key]) for one in dimensions},
         "constant": {key: _values(table, dict.fromkeys(table.keys, 0.0), protocol) for key, table in tables.items()},
         "random": {key: _random(table, protocol) for key, table in tables.items()},
     }
@@ -327,10 +321,14 @@ def facts(
 RANDOM_RUNS = 20
 
 
-def _ceiling(table: Table, said: Said) -> dict[str, Any] | None:
+def _ceiling(groups: Sequence[Group], dimension: Dimension, table: Table) -> dict[str, Any] | None:
     rows = {key: row for row, key in enumerate(table.keys)}
-    known = [(rater, rows[key], score) for rater, key, score in said if key in rows]
-    return Raters.of(known).ceiling(table.source, table.editor)
+    said = [
+        (rater, rows[group.candidates[place].key], score)
+        for group in groups
+        for rater, place, score in group.raters.get(dimension.key, ())
+    ]
+    return Raters.of(said).ceiling(table.source, table.editor)
 
 
 def votes(table: Table) -> dict[str, int]:

@@ -22,7 +22,7 @@ from annotation.faults import start_checks
 from annotation.imports import Progress, import_path
 from annotation.models import Candidate, Case, Dataset, Task
 from training.models import LabelledSet
-from training.rewards.groups import Entry, Group, Header, Labels, from_line
+from training.rewards.groups import Entry, Group, Header, Labels, from_line, reordered
 from training.rewards.layouts import LayoutError, layout
 from training.sets import keeping, services
 from training.sets.staging import Staged, lines_of, splits_of, stage, write_cases
@@ -33,6 +33,7 @@ from webapp.jobs.folder import JobError, JobRun
 TRAINING = ("editreward", "edithf", "pairs")  # layouts that the page of training sets offers
 CHUNK = 500
 
+Resolved = tuple[Group, list[dict[str, Any]]]
 Follower = Callable[[LabelledSet, dict[str, Any]], None]
 _followers: dict[str, Follower] = {}
 
@@ -157,7 +158,9 @@ def _dataset_of(labelled_set: LabelledSet) -> Dataset:
 
 def _fill(run: JobRun, labelled_set: LabelledSet, dataset: Dataset, staged: Staged, reader: Any) -> LabelledSet:
     header = Header(labelled_set.name, tuple(reader.DIMENSIONS), notice=labelled_set.notice)
-    written = keeping.write(run, reader.DIMENSIONS, _groups(dataset, staged), header, len(staged.pieces))
+    groups = (group for group, _raters in _groups(dataset, staged))
+    written = keeping.write(run, reader.DIMENSIONS, groups, header, len(staged.pieces))
+    raters = (row for _group, rows in _groups(dataset, staged) for row in rows)
     more = {
         "layout": reader.LABEL,
         "tasks_unknown": dict(staged.tasks.most_common(20)),
@@ -165,7 +168,7 @@ def _fill(run: JobRun, labelled_set: LabelledSet, dataset: Dataset, staged: Stag
     }
     with transaction.atomic():
         labelled_set.dataset = dataset
-        made = keeping.keep(labelled_set, written, more)
+        made = keeping.keep(labelled_set, written, more, raters)
         then = labelled_set.origin["then"]
         if follower := _followers.get(then.get("name", "")):
             follower(made, then)
@@ -175,14 +178,14 @@ def _fill(run: JobRun, labelled_set: LabelledSet, dataset: Dataset, staged: Stag
 # Groups of the imported rows -----------------------------------------------------------------------------------------
 
 
-def _groups(dataset: Dataset, staged: Staged) -> Iterator[Group]:
-    """The groups under the keys of the rows in the database."""
+def _groups(dataset: Dataset, staged: Staged) -> Iterator[Resolved]:
+    """The groups under the keys of the rows in the database, with single people's scores."""
     rows = lines_of(staged)
     while chunk := list(islice(rows, CHUNK)):
         yield from _resolved(dataset, chunk, staged.splits)
 
 
-def _resolved(dataset: Dataset, chunk: list[dict[str, Any]], splits: Mapping[str, str]) -> Iterator[Group]:
+def _resolved(dataset: Dataset, chunk: list[dict[str, Any]], splits: Mapping[str, str]) -> Iterator[Resolved]:
     keys = [row["group"]["key"] for row in chunk]
     cases = dict(Case.objects.filter(dataset=dataset, key__in=keys).values_list("key", "uid"))
     rows = Candidate.objects.filter(case__dataset=dataset, case__key__in=keys)
@@ -194,29 +197,20 @@ def _resolved(dataset: Dataset, chunk: list[dict[str, Any]], splits: Mapping[str
         group = from_line(row["group"])
         entries = [Entry(uids[group.key, one.key], one.image, one.editor) for one in group.candidates]
         order = sorted(range(len(entries)), key=lambda place: (entries[place].image, entries[place].editor))
-        new = {old: place for place, old in enumerate(order)}
         about = (group.source, group.source_key, group.instruction, group.task, splits[group.source_key])
-        yield Group(
-            str(cases[group.key]),
-            *about,
-            tuple(entries[place] for place in order),
-            {key: moved(one, order) for key, one in group.labels.items() if one != Labels()},
-            {key: tuple((who, new[k], score) for who, k, score in rows) for key, rows in group.raters.items()},
+        yield (
+            Group(
+                str(cases[group.key]),
+                *about,
+                tuple(entries[place] for place in order),
+                {key: reordered(one, order) for key, one in group.labels.items() if one != Labels()},
+            ),
+            list(_raters(row, str(cases[group.key]), order)),
         )
 
 
-def moved(labels: Labels, order: list[int]) -> Labels:
-    """Labels of candidates that come in another order: place k gets the candidate that was at ``order[k]``."""
-    new = {old: place for place, old in enumerate(order)}
-    pairs = [(new[i], new[j], outcome) for i, j, outcome in labels.pairs]
-
-    def both(some: frozenset[tuple[int, int]]) -> frozenset[tuple[int, int]]:
-        return frozenset((min(new[i], new[j]), max(new[i], new[j])) for i, j in some)
-
-    return Labels(
-        ranks=tuple(labels.ranks[place] for place in order) if labels.ranks else (),
-        mos=tuple(labels.mos[place] for place in order) if labels.mos else (),
-        pairs=tuple(sorted((i, j, outcome) if i < j else (j, i, -outcome) for i, j, outcome in pairs)),
-        excluded=both(labels.excluded),
-        both_bad=both(labels.both_bad),
-    )
+def _raters(row: dict[str, Any], uid: str, order: list[int]) -> Iterator[dict[str, Any]]:
+    """Scores of single people, beside the set and not in it: they are for the human ceiling, never for a model."""
+    for key, given in row["raters"].items():
+        for who, place, score in given:
+            yield {"group": uid, "dimension": key, "rater": who, "candidate": order.index(place), "score": score}

@@ -136,8 +136,8 @@ class _Marks:
         """Two marks a verdict: they lie together, the candidates' ranks."""
         both = self._rows(study, "judgement", "judgement__answer", "rank", rank__isnull=False)
         kept: dict[tuple[int, str], tuple[str, int, list[tuple[int, float]]]] = {}
-        bad = set()
-        dropped = set()
+        bad: set[int] = set()
+        dropped: set[int] = set()
         for who, case, candidate, dimension, judgement, answer, rank in both:
             if answer.get("choice") == "both_bad":
                 (dropped if wish.both_bad == DROP else bad).add(judgement)

@@ -20,6 +20,7 @@ from webapp.jobs.folder import JobError, JobRun
 
 LOOK = 500  # groups between two looks at "stop"
 REJECTED = "rejected"
+RATERS = "raters"  # scores of single people, where the files had them
 
 
 def file_of(labelled_set: LabelledSet, name: str) -> str:
@@ -70,12 +71,13 @@ def _watched(groups: Iterable[Group], see: Callable[[Group], None], run: JobRun,
         yield group
 
 
-def keep(labelled_set: LabelledSet, written: Written, more: dict[str, Any]) -> LabelledSet:
+def keep(labelled_set: LabelledSet, written: Written, more: dict[str, Any], raters: Iterable[Row] = ()) -> LabelledSet:
     """Put the files into the storage and make the row ready. ``more``: what else the card says."""
     facts = written.facts
     for place, dimension in enumerate(facts.dimensions):
         _store_rows(labelled_set, pairs_name(place), facts.largest[dimension.key].rows())
     _store_rows(labelled_set, f"{REJECTED}.jsonl", facts.rejected)
+    _store_rows(labelled_set, f"{RATERS}.jsonl", raters)
     with written.path.open("rb") as file:
         labelled_set.manifest = _store(labelled_set, "set.jsonl.gz", File(file))
     written.path.unlink()

@@ -21,6 +21,7 @@ from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 
 KIND = "training-set"
+ADDRESSES = ("new", "import")
 NOTICE = 200  # characters of LabelledSet.notice
 
 
@@ -61,6 +62,8 @@ def slug_of(name: str, but: LabelledSet | None = None) -> str:
     slug = slugify(name)[:80]
     if not slug:
         raise ValidationError({"name": _("Use at least one letter or digit.")})
+    if slug in ADDRESSES:
+        raise ValidationError({"name": _("A page has this name. Choose another one.")})
     others = LabelledSet.objects.exclude(pk=but.pk) if but else LabelledSet.objects.all()
     if others.filter(slug=slug).exists():
         raise ValidationError({"name": _("There is a training set of this name already. Choose another name.")})
@@ -97,7 +100,7 @@ def delete(*, labelled_set: LabelledSet) -> None:
         raise ValidationError(_("A job makes this set now. Cancel the job first."))
     files = [labelled_set.manifest] if labelled_set.manifest else []
     names = [keeping.pairs_name(place) for place in range(len(labelled_set.dimensions))]
-    names.append(f"{keeping.REJECTED}.jsonl")
+    names += [f"{keeping.REJECTED}.jsonl", f"{keeping.RATERS}.jsonl"]
     files += [keeping.file_of(labelled_set, name) for name in names]
     try:
         with transaction.atomic():

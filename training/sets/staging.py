@@ -73,8 +73,9 @@ def _staged_item(item: Item, pictures: _Pictures, staged: Staged, known: set[str
     made = [_made(item, place, one, pictures) for place, one in enumerate(_distinct(item.candidates))]
     staged.pieces.append((Piece(sha, used), item.split))
     entries = tuple(Entry(f"{one['editor']} {one['seed']}", sha_of, one["editor"]) for one, sha_of in made)
-    group = Group(item.key, sha, sha, item.instruction, used, "", entries, item.labels, item.raters)
-    return {"group": to_line(group), "source": source, "candidates": [one for one, _sha in made]}
+    group = Group(item.key, sha, sha, item.instruction, used, "", entries, item.labels)
+    raters = {key: list(rows) for key, rows in item.raters.items()}
+    return {"group": to_line(group), "source": source, "raters": raters, "candidates": [one for one, _sha in made]}
 
 
 def _check(item: Item) -> None:

@@ -43,7 +43,9 @@ def test_gradients_of_a_batch_are_those_of_its_groups(backbone: DrawnBackbone) -
         backbone.zero_grad()
         for part in parts:
             backbone(backbone.collate(part)).square().sum().backward()
-        gradients.append({name: value.grad.clone() for name, value in backbone.trained().items() if value.grad is not None})
+        gradients.append(
+            {name: value.grad.clone() for name, value in backbone.trained().items() if value.grad is not None}
+        )
     backbone.zero_grad()
     assert gradients[0].keys() == gradients[1].keys() and len(gradients[0]) > 40
     for name, value in gradients[0].items():
@@ -97,7 +99,9 @@ def test_the_source_matters(backbone: DrawnBackbone) -> None:
     """The same candidate beside another source is another edit."""
     first, second = draw_pair(78, 0), draw_pair(78, 1)
     rows = [
-        backbone.prepare(Example("g", first.edit.instruction, Image.fromarray(one.source), (Image.fromarray(first.target),)))
+        backbone.prepare(
+            Example("g", first.edit.instruction, Image.fromarray(one.source), (Image.fromarray(first.target),))
+        )
         for one in (first, second)
     ]
     with torch.no_grad():

@@ -84,7 +84,8 @@ def test_the_worst_examples_are_pairs_that_people_ordered_the_other_way(drawn: P
 def test_the_same_seed_gives_the_same_losses_and_another_seed_others(drawn: Path, tmp_path: Path) -> None:
     data = read_set(drawn)
     runs = [
-        losses(Trainer(quick(steps=4, seed=seed), data, tmp_path / str(number))) for number, seed in enumerate((3, 3, 4))
+        losses(Trainer(quick(steps=4, seed=seed), data, tmp_path / str(number)))
+        for number, seed in enumerate((3, 3, 4))
     ]
     assert runs[0] == runs[1] != runs[2]
 
@@ -201,7 +202,9 @@ def test_an_epoch_has_every_group_once_and_neighbours_of_one_length() -> None:
     assert sorted(group.key for batch in batches for group in batch) == sorted(group.key for group in groups)
     spread = [max(map(count, batch)) - min(map(count, batch)) for batch in batches]
     assert sum(spread) <= 10  # a random order has about three a batch
-    assert [group.key for group in plan.micro_batch(3)] == [group.key for group in Plan(groups, Config(batch=4)).micro_batch(3)]
+    assert [group.key for group in plan.micro_batch(3)] == [
+        group.key for group in Plan(groups, Config(batch=4)).micro_batch(3)
+    ]
     assert {group.key for b in batches for group in b} == {g.key for n in range(10, 20) for g in plan.micro_batch(n)}
 
 

@@ -69,7 +69,7 @@ def test_in_bfloat16_states_are_near_and_numbers_that_are_trained_are_float32(ki
     for backbone in (full, lora):
         found = states(backbone, GROUPS[:2])
         assert found.dtype == torch.float32
-        assert (found - wanted).abs().mean() < 0.03 * wanted.abs().mean() + 0.02
+        assert 0 < (found - wanted).abs().mean() < 0.02  # of states around 0.75; candidates are 0.05 apart
         assert {value.dtype for value in backbone.trained().values()} == {torch.float32}
         assert all(value.isfinite().all() for value in gradients(backbone, found).values())
 

@@ -1,7 +1,8 @@
 """A trained reward model as a judge: it reads the instruction of the rendered prompt and the two pictures, no question.
 
-Settings: {"model", "number", "dimension": "overall" or one of its own, "folder", "fingerprint", "device"}; the web side
-adds the folder and the fingerprint. The candidates of one source and instruction are scored in one pass.
+Settings: {"model", "number", "dimension", "folder", "fingerprint", "device"}; the web side adds the folder and the
+fingerprint. The dimension is one of the model's own, or "overall": all of them together where none has that name. The
+candidates of one source and instruction are scored in one pass.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class RewardJudge:
         return Reply(Status.PARSED, score, questions, words, raw=raw, model=self.name, cost=0.0, seconds=seconds)
 
     def _value(self, scored: Scored) -> tuple[float, float]:
-        if self.dimension == OVERALL:
+        if self.dimension not in scored.mu:  # what people said of the whole is better than all dimensions together
             return scored.overall, scored.overall_sigma
         return scored.mu[self.dimension], scored.sigma[self.dimension]
 

@@ -51,6 +51,8 @@ def read_set(path: Path) -> TrainingSet:
         found = TrainingSet(path.parent, read_header(path), tuple(read_groups(path)))
     except WrongSet as error:
         raise JobError(str(error)) from None
+    except OSError as error:
+        raise JobError(f"The training set {path.name} cannot be read: {error.strerror or error}.") from None
     for group in found.groups:
         for name, image in [
             ("source", group.source),

@@ -26,6 +26,7 @@ from training.rewards.reliability import curve
 
 SIDE = 64  # pixels to which pictures are brought for their difference
 MIDDLES = 9  # quantiles tried as the best amount of change
+MOST_GROUPS = 500  # of the training part are enough to choose the rule by
 Widths = Mapping[str, float]  # by dimension
 
 
@@ -125,7 +126,7 @@ class PixelDifference:
     """
 
     def __init__(self, data: TrainingSet, train: Sequence[Group]) -> None:
-        self.data = data
+        self.data, train = data, train[:MOST_GROUPS]
         x, said = self._amounts(train), targets_of(train, data.dimensions)
         self.chosen: dict[str, tuple[str, float]] = {}
         middles = np.quantile(x, np.linspace(0.1, 0.9, MIDDLES))

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from training.gpu.editors import CannotEdit
 from training.gpu.reward import checkpoint, figures
 from training.gpu.reward.backbones import WrongBackbone
 from training.gpu.reward.batches import TrainingSet, judged_pairs, read_set
@@ -39,7 +40,7 @@ def reward_train(run: JobRun) -> dict[str, Any]:
             return _train(run, Trainer(config, data, run.outputs, processes, init))
         finally:
             processes.end()
-    except (WrongConfig, WrongBackbone, WrongState, checkpoint.WrongCheckpoint) as error:
+    except (CannotEdit, WrongConfig, WrongBackbone, WrongState, checkpoint.WrongCheckpoint) as error:
         raise JobError(str(error)) from None
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise JobError(_memory_words(config)) from error

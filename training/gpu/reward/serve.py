@@ -40,6 +40,7 @@ CARD = ("dimensions", "aggregate", "set", "notice", "config", "metrics", "finger
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Waiting = tuple[Sequence[Example], "asyncio.Future[list[list[Answer]]]"]  # a request, and who is told its answers
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Queue:
     """Requests wait here; one batch at a time goes to the model, on a thread of its own."""
 
     scorer: Scores
-    waiting: list[tuple[Sequence[Example], asyncio.Future[list[list[Answer]]]]] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     thread: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "model"))
 
@@ -73,9 +74,10 @@ class Queue:
             while batch := self._next():
                 await self._serve(batch)
 
-    def _next(self) -> list[tuple[Sequence[Example], asyncio.Future[list[list[Answer]]]]]:
+    def _next(self) -> list[Waiting]:
         """The requests of one batch: as many as fit, at least one. Whoever has gone meanwhile is left out."""
-        batch, count = [], 0
+        batch: list[Waiting] = []
+        count = 0
         while self.waiting and (not batch or count + _size(self.waiting[0][0]) <= AT_ONCE):
             one = self.waiting.pop(0)
             if not one[1].done():
@@ -83,7 +85,7 @@ class Queue:
                 count += _size(one[0])
         return batch
 
-    async def _serve(self, batch: Sequence[tuple[Sequence[Example], asyncio.Future[list[list[Answer]]]]]) -> None:
+    async def _serve(self, batch: Sequence[Waiting]) -> None:
         examples = [example for some, _future in batch for example in some]
         try:
             loop = asyncio.get_running_loop()

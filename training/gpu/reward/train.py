@@ -31,6 +31,7 @@ from training.rewards.config import TEXT, Config, Stage
 from training.rewards.groups import DEV, TRAIN
 from webapp.jobs.folder import JobError, JobStopped
 
+LOSS_RATE = 20  # how much faster the tie width and the sharpness learn than the network
 STATE, MODEL = "state.safetensors", "model"
 ENOUGH, EARLY = "all steps were done", "the held-out part got no better"
 
@@ -85,10 +86,15 @@ class Trainer:
         self.gaps = Gaps(train, dimensions)
 
     def _network(self) -> RewardNetwork:
+        keys = [one.key for one in self.data.dimensions]
         if self.init:
             network, _ = checkpoint.load(self.init, str(self.processes.device))
-            return network
-        keys = [one.key for one in self.data.dimensions]
+            if list(network.dimensions) != keys:
+                raise JobError(
+                    f"The model to start from scores {', '.join(network.dimensions)}, and the training set has "
+                    f"{', '.join(keys)}: they must be the same."
+                )
+            return network.train()
         low, high = ([getattr(one, end) for one in self.data.dimensions] for end in ("low", "high"))
         return RewardNetwork(build_backbone(self.config, keys), low, high)
 
@@ -149,7 +155,7 @@ class Trainer:
         self.processes.mean_gradients(self.weights.values())
         norm = float(nn.utils.clip_grad_norm_(self.weights.values(), self.config.clip or math.inf))
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate * rate_factor(self.config, number)
+            group["lr"] = group["initial_lr"] * rate_factor(self.config, number)
         if math.isfinite(norm):
             self.optimizer.step()
         self.optimizer.zero_grad()
@@ -236,14 +242,18 @@ def rate_factor(config: Config, number: int) -> float:
 
 
 def make_optimizer(weights: dict[str, Tensor], config: Config) -> torch.optim.AdamW:
-    """AdamW; what is no matrix, and what belongs to the loss, does not decay."""
-    decays = {name: value for name, value in weights.items() if value.ndim > 1 and not name.startswith("objective.")}
-    rest = [value for name, value in weights.items() if name not in decays]
+    """AdamW; what is no matrix, and what belongs to the loss, does not decay. The loss's few numbers learn faster: they
+    start as a guess, and the network's weights do not."""
+    rate = config.learning_rate
+    own = {name: value for name, value in weights.items() if name.startswith("objective.")}
+    decays = {name: value for name, value in weights.items() if value.ndim > 1 and name not in own}
+    rest = [value for name, value in weights.items() if name not in decays and name not in own]
     groups = [
-        {"params": list(decays.values()), "weight_decay": config.weight_decay},
-        {"params": rest, "weight_decay": 0.0},
+        {"params": list(decays.values()), "weight_decay": config.weight_decay, "initial_lr": rate},
+        {"params": rest, "weight_decay": 0.0, "initial_lr": rate},
+        {"params": list(own.values()), "weight_decay": 0.0, "initial_lr": LOSS_RATE * rate},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=rate)
 
 
 def _largest_tie(targets: Targets) -> int:

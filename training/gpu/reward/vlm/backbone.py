@@ -94,6 +94,12 @@ class TransformersBackbone(Backbone):
         """The model of transformers, whether peft is around it or not."""
         return self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What it computes in."""
+        dtype: torch.dtype = getattr(torch, self.told.dtype)
+        return dtype
+
     def train(self, mode: bool = True) -> TransformersBackbone:
         """A frozen tower stays as it is for scoring: what is cached must be what it would make again."""
         super().train(mode)
@@ -149,7 +155,7 @@ class TransformersBackbone(Backbone):
             raise CannotEdit(f"The model's image processor refuses a picture of {key}: {error!s:.200}.") from error
 
     def collate(self, rows: Sequence[Prepared]) -> Batch:
-        device = self.core.get_input_embeddings().weight.device
+        device = next(self.parameters()).device
 
         def padded(name: str, value: int) -> Tensor:
             values = [row.tensors[name].movedim(0, -1) for row in rows]
@@ -172,7 +178,7 @@ class TransformersBackbone(Backbone):
     def forward(self, batch: Batch) -> Tensor:
         with self._autocast(batch.ids.device):
             features = self._features(batch)
-            mask = additive_mask(batch.segment, self._mask_dtype())
+            mask = additive_mask(batch.segment, self.dtype)
             made = self.core.model(
                 input_ids=batch.ids,
                 attention_mask=mask,
@@ -185,12 +191,7 @@ class TransformersBackbone(Backbone):
 
     def _autocast(self, device: torch.device) -> AbstractContextManager[Any]:
         """Numbers that are trained stay fp32, whatever is computed in."""
-        dtype = getattr(torch, self.told.dtype)
-        return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype=dtype)
-
-    def _mask_dtype(self) -> torch.dtype:
-        dtype: torch.dtype = getattr(torch, self.told.dtype)
-        return dtype
+        return nullcontext() if self.dtype == torch.float32 else torch.autocast(device.type, dtype=self.dtype)
 
     def _features(self, batch: Batch) -> list[Tensor]:
         """The features of each picture. A frozen tower keeps nothing for a way back."""

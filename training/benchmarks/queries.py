@@ -1,0 +1,119 @@
+"""What the pages of benchmarks show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Max, QuerySet
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from scoring.models import Score
+from training.benchmarks import printed, reading
+from training.benchmarks.services import LAYOUTS, label_of
+from training.benchmarks.showing import NAMES, Cell, cell, figures_of, number, shown_names, tasks_of
+from training.models import Benchmark, BenchmarkResult
+from training.rewards.layouts import layout
+from training.rewards.protocols import MAIN
+
+CEILING = (  # names of the human ceiling's figures, and what they are
+    ("ceiling", gettext_lazy("The most that a scorer can reach against the mean of these raters")),
+    ("reliability", gettext_lazy("Two panels of this size with each other")),
+    ("leave_one_out", gettext_lazy("One rater against the mean of the others")),
+    ("rater_to_rater", gettext_lazy("Two raters, Spearman per editor")),
+)
+PRINTED_NAMES = {**NAMES, "left": gettext_lazy("Left"), "right": gettext_lazy("Right")}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scorer in one dimension."""
+
+    result: BenchmarkResult
+    cells: list[Cell]
+    coverage: str
+    stale: bool
+
+
+def benchmarks() -> QuerySet[Benchmark]:
+    rows = Benchmark.objects.select_related("labelled_set", "created_by", "job")
+    return rows.defer("facts", "labelled_set__facts", "labelled_set__origin").annotate(scorers=Count("results"))
+
+
+def page(benchmark: Benchmark, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything on a benchmark's page; ``?dimension=`` chooses what the tables are about."""
+    dimensions = reading.dimensions_of(benchmark.labelled_set)
+    keys = [one.key for one in dimensions]
+    chosen = asked.get("dimension", "") if asked.get("dimension", "") in keys else keys[0]
+    results = results_of(benchmark)
+    names = shown_names(results, chosen)
+    stale = _stale(results)
+    protocol = reading.protocol_of(benchmark)
+    return {
+        "benchmark": benchmark,
+        "labelled_set": benchmark.labelled_set,
+        "layout": label_of(benchmark.layout) if benchmark.layout else "",
+        "protocol": protocol,
+        "dimensions": dimensions,
+        "dimension": next(one for one in dimensions if one.key == chosen),
+        "names": [NAMES[name] for name in names],
+        "rows": [Row(one, [cell(name, figures_of(one, chosen)) for name in names], _coverage(one), one.pk in stale)
+                 for one in results],
+        "baselines": [(label, [number(name, benchmark.facts.get(key, {}).get(chosen, {}).get(name)) for name in names])
+                      for key, label in (("constant", _("One score for all")), ("random", _("Random scores")))],
+        "votes": benchmark.facts.get("votes", {}).get(chosen),
+        "ceiling": _ceiling(benchmark, chosen),
+        "tasks": _tasks(results, chosen),
+        "task_names": [NAMES[name] for name in _main(results, chosen)],
+        "printed": _printed(benchmark.layout),
+        "notices": sorted({text for text in (benchmark.labelled_set.notice, *(one.judge.notice for one in results))
+                           if text}),
+    }  # fmt: skip
+
+
+def results_of(benchmark: Benchmark) -> list[BenchmarkResult]:
+    rows = benchmark.results.select_related("version__prompt", "judge", "job", "benchmark__labelled_set")
+    return list(rows.order_by("judge__name", "pk"))
+
+
+def _coverage(result: BenchmarkResult) -> str:
+    told = result.figures.get("coverage")
+    return f"{100 * told['scored'] / told['candidates']:.1f}" if told and told["candidates"] else "–"
+
+
+def _stale(results: list[BenchmarkResult]) -> set[int]:
+    """Results whose judge has newer scores by the same version."""
+    wanted = {(one.version_id, one.judge_id) for one in results}
+    rows = Score.objects.filter(version__in={v for v, _j in wanted}, judge__in={j for _v, j in wanted}).order_by()
+    last = {(v, j): at for v, j, at in rows.values_list("version", "judge").annotate(at=Max("updated_at"))}
+    return {one.pk for one in results if one.figures and (at := last.get((one.version_id, one.judge_id)))
+            and at > one.updated_at}  # fmt: skip
+
+
+def _ceiling(benchmark: Benchmark, dimension: str) -> list[tuple[Any, str]]:
+    told = benchmark.facts.get("ceiling", {}).get(dimension)
+    return [(label, number("", told[name])) for name, label in CEILING] if told else []
+
+
+def _main(results: list[BenchmarkResult], dimension: str) -> list[str]:
+    return [name for name in shown_names(results, dimension) if name in MAIN or f"{name}_all" in MAIN]
+
+
+def _tasks(results: list[BenchmarkResult], dimension: str) -> list[tuple[BenchmarkResult, str, list[Cell]]]:
+    names = _main(results, dimension)
+    return [
+        (one, task, [cell(name, figures) for name in names])
+        for one in results
+        for task, figures in tasks_of(one, dimension).items()
+    ]
+
+
+def _printed(name: str) -> list[tuple[printed.Table, list[Any]]]:
+    return [(table, [PRINTED_NAMES[column] for column in table.columns]) for table in printed.tables_for(name)]
+
+
+def layouts() -> list[tuple[str, str]]:
+    """What each layout's folder must hold, in words."""
+    return [(found.LABEL, found.ABOUT) for found in map(layout, LAYOUTS)]
