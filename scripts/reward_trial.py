@@ -16,8 +16,12 @@ import hashlib
 import json
 import os
 import random
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image as PillowImage
@@ -28,6 +32,7 @@ from annotation.simulation.annotators import HONEST, NOISY, Annotator, Shown, sc
 from drawnworld.edits import TASKS, Pair, draw_pair
 from drawnworld.flaws import ATTEMPTS
 from drawnworld.render import Image
+from training.rewards.config import PRESETS as CONFIGS
 from training.rewards.groups import DEV, TEST, TRAIN, Entry, Group, Header, Labels, to_line, write_set
 from training.rewards.groups import Dimension as Judged
 

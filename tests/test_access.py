@@ -17,6 +17,7 @@ from tests.freezing import frozen
 from tests.benchmarks import rows as benches
 from tests.recipes import recipe_row
 from tests.reward_models import model_row
+from tests.training_sets.make import set_row as make_set
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
 from webapp.endpoints.models import Endpoint
@@ -250,6 +251,7 @@ def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User)
         "task": ["add"],
         "judge_kind": ["endpoint"],
         "recipe": [recipe_row(data, alice).uid],
+        "labelled_set": [make_set("Being made", alice).slug],
         "reward_model": model_row(alice),
         "benchmark": [benches.benchmark(benches.labelled_set(data, benches.groups_of(data), folder)).labelled_set.slug],
         "prompt": ["hp-add"],

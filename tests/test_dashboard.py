@@ -32,6 +32,8 @@ from tests import judging
 from tests.judging import judge, rated
 from tests.overview_page import _nothing_kept, alive, an_admin, page  # noqa: F401  # fixtures among them
 from tests.scripted import a_job, a_kind  # noqa: F401  # fixtures
+from training.models import LabelledSet, RewardModel
+from training.sets.forms import address_for
 from webapp.accounts.models import User
 from webapp.dashboard import counts as counting
 from webapp.dashboard import queries
@@ -41,7 +43,7 @@ from webapp.jobs import machine, services
 from webapp.jobs.machine import Gpu
 from webapp.jobs.models import Job
 
-MOST_QUERIES = 27
+MOST_QUERIES = 31
 SCORES = rated({"quality": 2.5, "alignment": 3, "preservation": 4})
 Make = Callable[..., Job]
 
@@ -64,6 +66,7 @@ def test_it_works(admin: Client, alice: User, carol: User) -> None:
         "annotate": (4, 4, 6 * 5),
         "aggregate": (Mark.objects.count(), 4, 6),
         "calibrate": (0, 0, 1),
+        "train": (0, 0, 1),
         "export": (0, 0, 1),
     }
     assert "gpu@box" in html
@@ -80,7 +83,7 @@ def test_an_empty_installation(admin: Client) -> None:
     assert "There is no data set yet." in html
     assert "No job has run yet." in html
     assert "badge demo" not in html
-    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 6
+    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 7
 
 
 # Counts --------------------------------------------------------------------------------------------------------------
@@ -251,6 +254,27 @@ def test_a_study_from_its_start_to_its_export(alice: User, carol: User) -> None:
     made = services.start(kind="export", title="t", config={"study": str(study.uid), "table": "mos"}, by=alice)
     Job.objects.filter(pk=made.pk).update(state="succeeded")
     assert advice() == {}
+
+
+def test_ranked_groups_become_a_training_set_and_a_reward_model(alice: User, carol: User) -> None:
+    data = judging.dataset(cases=1, editors=2, owner=alice)
+    Source.objects.create(image=data.cases.get().source, method="clip")
+    study = judging.study(data, "group-rank", members=[carol], by=alice)
+    judge(study, carol, lambda row: judging.ranked(judging.by_worth(row, float)))
+    assert advice()["label"] == address_for(study)
+    client = Client()
+    client.force_login(alice)
+    assert "This field is required" not in client.get(address_for(study)).content.decode(), "the form is filled in"
+    made = LabelledSet.objects.create(
+        slug="s", name="S", state="ready", origin={}, manifest="m", content_hash="h", groups=1
+    )
+    made.studies.add(study)
+    assert "label" not in advice()
+    assert advice()["train"] == f"{reverse('new_reward_model')}?set=s"
+    RewardModel.objects.create(name="R", slug="r", number=1, labelled_set=made, config={}, folder="r", fingerprint="f")
+    assert "train" not in advice()
+    found = {one.key: (one.count, one.part, one.whole) for one in queries.overview()["stages"]}
+    assert found["train"] == (1, 1, 1)
 
 
 def test_a_study_that_was_closed_early_is_finished(alice: User, carol: User) -> None:

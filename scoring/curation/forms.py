@@ -40,6 +40,7 @@ class CurationForm(ByTask):
 
     threshold_label = _("%(task)s: keep from")
     no_threshold = _("Empty: all of the task are kept.")
+    below_top = 1
 
     how = forms.ChoiceField(
         label=_("Keep"),

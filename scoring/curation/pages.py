@@ -118,7 +118,7 @@ def preview(dataset: Dataset, tasks: Sequence[TaskScorers], form: CurationForm) 
         second=_second(dataset, tasks, scorers, table, choice),
         lines=lines,
         balances=balances,
-        warnings=_warnings(balances, lines),
+        warnings=_warnings(rule, balances, lines),
         remarks=_remarks(rule, choice, list(scorers.values())),
         held=held,
         gone=gone,
@@ -215,7 +215,7 @@ def _parts(labels: Mapping[Any, str], before: Counter[Any], after: Counter[Any])
 # In words ------------------------------------------------------------------------------------------------------------
 
 
-def _warnings(balances: Sequence[Balance], lines: Sequence[TaskLine]) -> list[str]:
+def _warnings(rule: Rule, balances: Sequence[Balance], lines: Sequence[TaskLine]) -> list[str]:
     """What one should know of a choice before one trains on it."""
     tasks = balances[0].parts
     if not sum(one.after for one in tasks):
@@ -234,8 +234,8 @@ def _warnings(balances: Sequence[Balance], lines: Sequence[TaskLine]) -> list[st
                 "of as many drawn by lot it would be about %(fair)s."
             )
             found.append(message % words)
-    if found:
-        found.append(_("To keep the balance, let each task be chosen from on its own."))
+    if found and rule.how in (How.EDITREWARD, How.COUNT, How.SHARE, How.THRESHOLD):
+        found.append(_("To keep the balance, take the best k or the best percent of each task."))
     return found
 
 

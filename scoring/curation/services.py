@@ -28,44 +28,45 @@ NAME = "curate"
 ROWS = 2000
 
 
-@transaction.atomic
 def start_curation(*, dataset: Dataset, name: str, rule: Rule, by: User | None) -> Job:
     """A job that makes the curated set; the same wish again while it runs is that job. Raises ValidationError."""
-    making.lock(dataset)
     making.refuse_taken(name, dataset, rule.to_json())
     if not choose(queries.table_of(dataset, scorers_by(rule)), rule).kept.any():
         raise ValidationError(_("This keeps no candidate at all. Ask for more of them, or lower the thresholds."))
     title = _("Curation of %(name)s") % {"name": dataset.name}
-    return making.start_once(kind=NAME, title=title, dataset=dataset, name=name, rule=rule.to_json(), by=by)
+    with transaction.atomic():  # all scores are read before, as SQLite has one writer at a time
+        making.lock(dataset)
+        making.refuse_taken(name, dataset, rule.to_json())
+        return making.start_once(kind=NAME, title=title, dataset=dataset, name=name, rule=rule.to_json(), by=by)
 
 
-@transaction.atomic
 def make_curated(*, dataset: Dataset, name: str, rule: Rule, by: User | None, run: JobRun) -> Made:
     """The curated set with its version 1, and whether it is new. Raises ValidationError; then nothing is left.
 
     The same wish over the same scores again gives the set that is there.
     """
-    making.lock(dataset)
     scorers = scorers_by(rule)
     table = queries.table_of(dataset, scorers)
     choice = choose(table, rule)
     kept = np.sort(table.candidate[choice.kept])
-    if known := making.same_set(name, dataset, rule.to_json(), candidates=fingerprint(kept)):
-        return known
-    if not len(kept):
-        raise ValidationError(_("This keeps no candidate at all."))
-    words = {"count": len(kept), "of": len(table), "name": dataset.name}
-    made = derive(
-        dataset=dataset,
-        name=name,
-        description=_("The best %(count)d of %(of)d scored candidates of %(name)s, with their cases.") % words,
-        recipe=_recipe(rule, scorers, table, choice, kept),
-        keys=queries.kept_keys(dataset, table.case[choice.kept]),
-        by=by,
-        notice=making.notice_of(dataset, scorers),
-    )
-    _copy_candidates(made, kept, run)
-    return making.freeze_first(made, run=run, by=by, note=note(dataset, rule))
+    with transaction.atomic():
+        making.lock(dataset)
+        if known := making.same_set(name, dataset, rule.to_json(), candidates=fingerprint(kept)):
+            return known
+        if not len(kept):
+            raise ValidationError(_("This keeps no candidate at all."))
+        words = {"count": len(kept), "of": len(table), "name": dataset.name}
+        made = derive(
+            dataset=dataset,
+            name=name,
+            description=_("The best %(count)d of %(of)d scored candidates of %(name)s, with their cases.") % words,
+            recipe=_recipe(rule, scorers, table, choice, kept),
+            keys=queries.kept_keys(dataset, table.case[choice.kept]),
+            by=by,
+            notice=making.notice_of(dataset, scorers),
+        )
+        _copy_candidates(made, kept, run)
+        return making.freeze_first(made, run=run, by=by, note=note(dataset, rule))
 
 
 def _recipe(rule: Rule, scorers: Mapping[str, Scorer], table: Table, choice: Choice, kept: Ints) -> dict[str, Any]:

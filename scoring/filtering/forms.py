@@ -21,6 +21,7 @@ class ByTask(forms.Form):
 
     threshold_label: ClassVar = _("%(task)s: drop from")
     no_threshold: ClassVar = _("Empty: nothing goes.")
+    below_top: ClassVar = 0  # of the scale, where a threshold is at first
 
     def __init__(self, data: Any = None, *, tasks: Sequence[TaskScorers]) -> None:
         super().__init__(data)
@@ -34,7 +35,7 @@ class ByTask(forms.Form):
             )
             self.fields[THRESHOLD + row.task.pk] = forms.FloatField(
                 label=self.threshold_label % {"task": row.task.name},
-                initial=usual.version.prompt.high,
+                initial=usual.version.prompt.high - self.below_top,
                 required=False,
                 help_text=f"{_scale(usual)} {self.no_threshold}",
                 widget=forms.NumberInput(attrs={"step": "any"}),

@@ -144,7 +144,7 @@ def test_changed_scores_are_noticed(bench: Any, data: Any) -> None:
     services.start_computing(benchmark=bench, by=None)
     run(bench.job)
     assert [row.stale for row in queries.page(bench, {})["rows"]] == [False]
-    score = result.judge.scores.first()
+    score = result.judge.scores.earliest("pk")
     score.value = 5
     score.save()
     assert [row.stale for row in queries.page(bench, {})["rows"]] == [True]

@@ -113,10 +113,10 @@ def test_editreward_refuses(tmp_path: Path, changes: dict[str, Any], words: str)
 
 
 def test_editreward_refuses_files_of_another_kind(tmp_path: Path) -> None:
-    with pytest.raises(LayoutError, match="neither a .parquet file nor"):
+    with pytest.raises(LayoutError, match=r"neither a .parquet file nor"):
         read("editreward", tmp_path)
     few = {name: value for name, value in row().items() if name != "left_model"}
-    with pytest.raises(LayoutError, match="the column left_model is missing. There are: instruction"):
+    with pytest.raises(LayoutError, match=r"the column left_model is missing. There are: instruction"):
         read("editreward", parquet(tmp_path, few))
     (tmp_path / "data/train-0.parquet").write_bytes(b"PAR1 is how it begins")
     with pytest.raises(LayoutError, match=r"train-0.parquet is no parquet file"):
@@ -173,7 +173,7 @@ def test_edithf_refuses_columns_it_does_not_know(write: Write) -> None:
     folder = write(**PICTURES, **{"scores/train.csv": HEAD, "columns.json": '{"beauty": "x"}'})
     with pytest.raises(LayoutError, match=r"columns.json: beauty is not known. Names here: edited"):
         read("edithf", folder)
-    with pytest.raises(LayoutError, match="There is no scores/train.csv"):
+    with pytest.raises(LayoutError, match=r"There is no scores/train.csv"):
         read("edithf", write().parent / "none")
 
 
@@ -258,5 +258,5 @@ def test_layouts_are_found_by_their_files() -> None:
     assert {"editreward", "edithf", "pairs"} <= set(layout_names())
     for module in (editreward, edithf_layout, pair_files):
         assert layout(module.NAME) is module and module.LABEL and module.ABOUT and module.DIMENSIONS
-    with pytest.raises(LayoutError, match="There is no layout '../os'"):
+    with pytest.raises(LayoutError, match=r"There is no layout '../os'"):
         layout("../os")

@@ -267,7 +267,7 @@ def test_the_page_opens_with_the_paper_s_choice(browser: Client, data: Dataset) 
     labels = ("Candidates kept", "Cases kept", "Scored candidates", "Without a score", "Set aside")
     assert [figure(page, name) for name in labels] == ["2", "2", "7", "3", "1"]
     assert "EditReward keeps 20,000 of 46,000. Here 5 candidates compete: the same share, 43.5 %, is 2." in page
-    assert "Nothing is left of “" in page
+    assert "Nothing is left of “" in page and "take the best k or the best percent of each task" in page
     assert "style=" not in page
     assert "A second opinion" not in page  # nobody else has scored
     assert "Just kept" in page and "Just missed" in page

@@ -260,7 +260,7 @@ def test_the_page_of_a_training_is_there_before_its_first_step(browser: Client, 
 def test_curves_figures_and_examples_come_as_the_training_goes_on(browser: Client, job: Job) -> None:
     data = judging.dataset(cases=1, editors=2)
     better, worse = data.cases.get().candidates.all()
-    rows.write_events(job.folder, rows.events(steps=20))
+    rows.write_events(job.folder, rows.events(steps=40)[:23])
     part = reverse("job_part", args=[job.uid])
     early = text_of(browser.get(part))
     assert "Step <strong>20</strong>, loss <strong>0.7500</strong>." in early
@@ -268,7 +268,7 @@ def test_curves_figures_and_examples_come_as_the_training_goes_on(browser: Clien
     told = {"group": "g", "dimension": "quality", "better": str(better.uid), "worse": str(worse.uid)}
     gone = {**told, "better": "00000000-0000-0000-0000-000000000000"}
     wrong = {"event": "worst", "rows": [{**told, "predicted": 0.021, "margin": 1.3}, gone, {"better": "x"}]}
-    rows.write_events(job.folder, [*rows.events(steps=40)[20:], wrong])
+    rows.write_events(job.folder, [*rows.events(steps=40)[23:], wrong])
     late = text_of(browser.get(part))
     assert "Best look: step <strong>30</strong>, held-out NLL <strong>0.5000</strong>" in late and "4 looks." in late
     for words in ("Visual quality", "Following", "Pixel difference", "0.610", "above both", "ECE", "0.040"):
@@ -349,7 +349,7 @@ def test_the_page_of_a_version(browser: Client, labelled: LabelledSet, bob: User
     assert len(queries) <= 8
     for words in (
         'demo-bar">Demo data.', "Test part: looked at once", "0.780", "[0.730, 0.830]", "0.610", "above both", "0.600",
-        "NLL 0.550", "ECE", "Pixel difference in quality: less change.", "1 to 5", "kept: 225", labelled.content_hash,
+        "NLL 0.550", "ECE", "Pixel difference in quality: less change is better.", "1 to 5", "kept: 225", labelled.content_hash,
         second.fingerprint[:16], "anchor 1.0", "Make it a judge", "Keep the note", "Delete",
     ):  # fmt: skip
         assert words in page, words

@@ -86,6 +86,14 @@ def ranked(worth: dict[int, Any]) -> dict[int, float]:
     }
 
 
+def set_row(name: str, by: Any = None, **more: Any) -> LabelledSet:
+    """The row of a set that is being made."""
+    origin = {"kind": "studies", "studies": [], "wish": Wish().to_json()}
+    return LabelledSet.objects.create(
+        slug=name.lower().replace(" ", "-"), name=name, origin=origin, created_by=by, **more
+    )
+
+
 def labelled(studies: Sequence[Study], name: str = "Mine", by: Any = None, **wish: Any) -> LabelledSet:
     """The set that a job ends with."""
     made = services.start_from_studies(name=name, studies=studies, wish=Wish(**wish), by=by)

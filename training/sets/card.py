@@ -7,25 +7,25 @@ import zipfile
 from typing import IO, Any
 
 from django.core.files.storage import default_storage
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from annotation.versions.archive import EPOCH
 from annotation.versions.card import escaped
 from training.models import LabelledSet
 from training.rewards.groups import SPLITS
-from training.sets import keeping
 from webapp.jobs.folder import JobError
 
 BLOCK = 1 << 20
 REASONS = {
-    "alone": _("Cases with fewer than two usable candidates that have a label"),
-    "both_bad": _("Verdicts “both bad”, dropped by choice"),
-    "contested": _("Rankings of contested groups, left out by choice (one for each dimension)"),
-    "excused": _("Judgements that a flag excuses (broken, unsafe, cannot judge)"),
-    "flagged": _("Candidates that half or more of their annotators flagged as unusable"),
-    "moved": _("Source images that the files have in two splits: they are in the stricter one"),
-    "set_aside": _("Candidates that the output checks set aside"),
-    "unscored": _("Candidates whose ratings give no score by this method"),
+    "alone": gettext_lazy("Cases with fewer than two usable candidates that have a label"),
+    "both_bad": gettext_lazy("Verdicts “both bad”, dropped by choice"),
+    "contested": gettext_lazy("Rankings of contested groups, left out by choice (one for each dimension)"),
+    "excused": gettext_lazy("Judgements that a flag excuses (broken, unsafe, cannot judge)"),
+    "flagged": gettext_lazy("Candidates that half or more of their annotators flagged as unusable"),
+    "moved": gettext_lazy("Source images that the files have in two splits: they are in the stricter one"),
+    "set_aside": gettext_lazy("Candidates that the output checks set aside"),
+    "unscored": gettext_lazy("Candidates whose ratings give no score by this method"),
 }
 
 
@@ -121,13 +121,12 @@ dimension `ranks` (1 is best), `mos`, `pairs` (first, second, 1, -1 or 0) and `e
 
 def archive(found: LabelledSet) -> IO[bytes]:
     """A zip with the card and the manifest; the same set gives the same bytes. Raises JobError where it is gone."""
+    if not default_storage.exists(found.manifest):
+        raise JobError(_("The manifest of %(name)s is gone from the storage.") % {"name": found.name})
     file = tempfile.TemporaryFile()  # noqa: SIM115 - the response closes it
     with zipfile.ZipFile(file, "w") as made:
         with made.open(zipfile.ZipInfo("README.md", EPOCH), "w") as readme:
             readme.write(f"# {escaped(found.name)}\n\n{card(found)}\n{FORMAT}".encode())
-        if not default_storage.exists(found.manifest):
-            file.close()
-            raise JobError(f"{keeping.file_of(found, 'set.jsonl.gz')} is gone from the storage.")
         with (
             default_storage.open(found.manifest) as manifest,
             made.open(zipfile.ZipInfo("set.jsonl.gz", EPOCH), "w", force_zip64=True) as packed,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Study, Task
@@ -104,3 +106,11 @@ class ImportForm(forms.Form):
 
 class RenameForm(forms.Form):
     name = forms.CharField(label=_("Name"), max_length=120)
+
+
+def address_for(study: Study) -> str:
+    """The page of a new set from this study, with the form filled in: its preview is shown at once."""
+    fields = NewSetForm.base_fields
+    filled = {name: field.initial for name, field in fields.items() if field.initial is not None}
+    ticked = {name: "on" if value is True else value for name, value in filled.items() if value is not False}
+    return f"{reverse('new_labelled_set')}?{urlencode({**ticked, 'name': study.name, 'studies': study.pk})}"

@@ -69,14 +69,25 @@ class Scorers:
     scored: int
 
 
-def stages(counts: Counts, places: Places, studies: Studies, scorers: Scorers) -> list[Stage]:
-    """Import, generate, annotate, aggregate, calibrate, export."""
+@dataclass(frozen=True)
+class Rewards:
+    """Numbers of reward models, of labelled sets and benchmarks, and of judged studies that are in a set."""
+
+    models: int
+    sets: int
+    benchmarks: int
+    labelled: int
+
+
+def stages(counts: Counts, places: Places, studies: Studies, scorers: Scorers, rewards: Rewards) -> list[Stage]:
+    """Import, generate, annotate, aggregate, calibrate, train a reward model, export."""
     return [
         _import(counts, places),
         _generate(counts, places),
         _annotate(counts, studies),
         _aggregate(counts, places),
         _calibrate(scorers),
+        _train(rewards, studies),
         _export(studies),
     ]
 
@@ -161,6 +172,24 @@ def _calibrate(scorers: Scorers) -> Stage:
         details=[
             Detail(ngettext("calibration", "calibrations", scorers.calibrations), scorers.calibrations, page),
             Detail(ngettext("score by a judge", "scores by judges", scorers.scored), scorers.scored, reverse("judges")),
+        ],
+    )
+
+
+def _train(rewards: Rewards, studies: Studies) -> Stage:
+    page, sets = reverse("reward_models"), reverse("labelled_sets")
+    return Stage(
+        key="train",
+        name=_("Train reward model"),
+        count=rewards.models,
+        label=ngettext("reward model", "reward models", rewards.models),
+        href=page,
+        part=rewards.labelled,
+        whole=studies.judged,
+        meaning=_("of the judged studies are in a training set"),
+        details=[
+            Detail(ngettext("training set", "training sets", rewards.sets), rewards.sets, sets),
+            Detail(ngettext("benchmark", "benchmarks", rewards.benchmarks), rewards.benchmarks, reverse("benchmarks")),
         ],
     )
 

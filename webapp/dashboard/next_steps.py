@@ -33,6 +33,8 @@ class Facts:
     short: tuple[Place, ...] = ()  # open studies with fewer annotators than every unit needs
     waiting: tuple[Place, ...] = ()  # open studies with answers still to give
     uncalibrated: tuple[Place, ...] = ()  # studies with scores by people that no calibration uses
+    unlabelled: tuple[Place, ...] = ()  # studies with rankings that no training set has
+    untrained: tuple[Place, ...] = ()  # training sets without a reward model; the count is of their groups
     unexported: tuple[Place, ...] = ()  # finished studies that were never exported
     unseen: tuple[Place, ...] = ()  # data sets with source images that have no category
 
@@ -63,6 +65,8 @@ def steps(facts: Facts) -> list[Step]:
         _short(facts.short),
         _waiting(facts.waiting),
         _uncalibrated(facts.uncalibrated),
+        _unlabelled(facts.unlabelled),
+        _untrained(facts.untrained),
         _unexported(facts.unexported),
         _unseen(facts.unseen),
     ]
@@ -160,6 +164,24 @@ def _uncalibrated(places: tuple[Place, ...]) -> Step | None:
         return None
     words = _("People have scored edits in “%(name)s”, and no scorer is calibrated against them%(more)s.")
     return Step("calibrate", words % _named(places), _("Calibrate"), places[0].href)
+
+
+def _unlabelled(places: tuple[Place, ...]) -> Step | None:
+    if not places:
+        return None
+    words = _("People have ranked edits in “%(name)s”, and no training set has their rankings%(more)s.")
+    return Step("label", words % _named(places), _("Make a training set"), places[0].href)
+
+
+def _untrained(places: tuple[Place, ...]) -> Step | None:
+    if not places:
+        return None
+    words = ngettext(
+        "“%(name)s” has %(n)d ranked group, and no reward model was trained on it%(more)s.",
+        "“%(name)s” has %(n)d ranked groups, and no reward model was trained on them%(more)s.",
+        places[0].count,
+    )
+    return Step("train", words % _named(places), _("Train a reward model"), places[0].href)
 
 
 def _unexported(places: tuple[Place, ...]) -> Step | None:

@@ -13,11 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Dataset, Member, Study, StudyState
-from annotation.protocols import RATING
+from annotation.protocols import RANKING, RATING
 from scoring.models import Activation, Calibration
+from training.models import Benchmark, LabelledSet, RewardModel, SetState
+from training.sets.forms import address_for
 from webapp.dashboard import health, next_steps
 from webapp.dashboard.counts import ByKey, Counts, counts
-from webapp.dashboard.funnel import Places, Scorers, Studies, stages
+from webapp.dashboard.funnel import Places, Rewards, Scorers, Studies, stages
 from webapp.dashboard.next_steps import Facts, Place
 from webapp.jobs import kinds, machine
 from webapp.jobs.machine import Machine
@@ -77,16 +79,21 @@ def overview() -> dict[str, Any]:
     found, datasets = counts(), list(Dataset.objects.only("uid", "name", "notice").order_by("pk"))
     studies, exports = _studies(found), _exports()
     desks = list(Calibration.objects.order_by().values_list("study", flat=True))
+    sets = list(LabelledSet.objects.filter(state=SetState.READY).prefetch_related("studies"))
+    models = list(RewardModel.objects.order_by().values_list("labelled_set", flat=True))
     failed = _failed()
     queues, working = [queue_health(queue) for queue in (kinds.DEFAULT, kinds.GPU)], list(at_work()[:AT_WORK_SHOWN])
     system = _system(found)
     silent = [job for job in working if is_silent(job)]
+    numbers = _study_numbers(studies, exports), _scorers(found, desks), _rewards(studies, sets, models)
     return {
-        "stages": stages(found, _places(found, datasets), _study_numbers(studies, exports), _scorers(found, desks)),
+        "stages": stages(found, _places(found, datasets), *numbers),
         "counted_at": found.moment if found.is_large else None,
         "demo": [data.name for data in datasets if data.notice],
         "simulated": [row.study.name for row in studies if row.study.is_simulated],
-        "steps": next_steps.steps(_facts(found, datasets, studies, exports, failed, calibrated=desks)),
+        "steps": next_steps.steps(
+            _facts(found, datasets, studies, exports, failed=failed, desks=desks, sets=sets, models=models)
+        ),
         "problems": health.problems(queues, silent, system.disk_free, system.disk_total),
         "queues": [_queue_line(queue, working) for queue in queues],
         "system": system,
@@ -145,6 +152,21 @@ def _scorers(found: Counts, desks: list[int]) -> Scorers:
     )
 
 
+def _rewards(studies: list[StudyRow], sets: list[LabelledSet], models: list[int]) -> Rewards:
+    labelled = _labelled(sets)
+    return Rewards(
+        models=len(models),
+        sets=len(sets),
+        benchmarks=Benchmark.objects.count(),
+        labelled=sum(row.study.pk in labelled for row in studies if row.given),
+    )
+
+
+def _labelled(sets: list[LabelledSet]) -> set[int]:
+    """Keys of the studies that are in one of these sets."""
+    return {study.pk for one in sets for study in one.studies.all()}
+
+
 # What to do next ----------------------------------------------------------------------------------------------------
 
 
@@ -153,10 +175,13 @@ def _facts(
     datasets: list[Dataset],
     studies: list[StudyRow],
     exports: list[tuple[str, str]],
-    failed: list[Job],
     *,
-    calibrated: list[int],
+    failed: list[Job],
+    desks: list[int],
+    sets: list[LabelledSet],
+    models: list[int],
 ) -> Facts:
+    labelled = _labelled(sets)
     asked, taken = {row.study.dataset_id for row in studies}, {study for study, _table in exports}
     ongoing = [row for row in studies if row.study.state == StudyState.OPEN and row.given < row.wanted]
     unexported = [row for row in studies if row.is_finished and str(row.study.uid) not in taken]
@@ -177,7 +202,17 @@ def _facts(
         uncalibrated=tuple(
             Place(row.study.name, f"{reverse('new_calibration')}?people={row.study.uid}/{_first(row.study)}", row.given)
             for row in studies
-            if row.given and row.study.protocol.kind == RATING and row.study.pk not in calibrated
+            if row.given and row.study.protocol.kind == RATING and row.study.pk not in desks
+        ),
+        unlabelled=tuple(
+            Place(row.study.name, address_for(row.study), row.given)
+            for row in studies
+            if row.given and row.study.protocol.kind == RANKING and row.study.pk not in labelled
+        ),
+        untrained=tuple(
+            Place(one.name, f"{reverse('new_reward_model')}?set={one.slug}", one.groups)
+            for one in sets
+            if one.pk not in models and one.studies.all()
         ),
         unexported=tuple(_of_study(row, "study") for row in unexported),
         unseen=_at(found.unseen, datasets, "categories"),

@@ -84,7 +84,7 @@ def test_sets_that_teach_nothing_are_refused(drawn: Path) -> None:
         with pytest.raises(JobError, match=words):
             refuse(with_groups(*groups), Config())
     refuse(with_groups(ranked, dev), Config())  # no ratings: the order alone is learned
-    with pytest.raises(JobError, match="learns from opinion scores .stage pair, point."):
+    with pytest.raises(JobError, match=r"learns from opinion scores \(stage pair, point\)"):
         refuse(with_groups(ranked, dev), Config(ranking="none", stages=(Stage(POINT, 0.5), Stage(PAIR, 0.5))))
     with pytest.raises(JobError, match="no content hash"):
         refuse(replace(data, header=replace(data.header, content_hash="")), Config())
@@ -115,7 +115,7 @@ def test_a_loss_that_is_no_number_ends_the_job(drawn: Path, tmp_path: Path) -> N
     trainer = Trainer(quick(steps=2), read_set(drawn), tmp_path / "out")
     with torch.no_grad():
         trainer.network.bias[0, 0] = float("nan")
-    with pytest.raises(JobError, match="no number in step 1. Lower the learning_rate"):
+    with pytest.raises(JobError, match="no number in step 1"):
         trainer.run(Hooks())
 
 

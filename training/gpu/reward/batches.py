@@ -172,8 +172,7 @@ def targets_of(
     first, second, owner = (np.array(column, np.int64) for column in zip(*rows, strict=True)) if rows else _NOTHING
     counts = [len(group.candidates) for group in groups]
     arrays = (np.repeat(np.arange(len(groups)), counts), first, second, owner, outcome, known, gap)
-    labels = [torch.from_numpy(array) for array in arrays]
-    return Targets(*labels, *_scores(groups, dimensions))
+    return Targets(*(*map(torch.from_numpy, arrays), *_scores(groups, dimensions)))
 
 
 _NOTHING = (np.zeros(0, np.int64),) * 3

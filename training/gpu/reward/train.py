@@ -94,7 +94,8 @@ class Trainer:
                     f"The model to start from scores {', '.join(network.dimensions)}, and the training set has "
                     f"{', '.join(keys)}: they must be the same."
                 )
-            return network.train()
+            network.train()
+            return network
         low, high = ([getattr(one, end) for one in self.data.dimensions] for end in ("low", "high"))
         return RewardNetwork(build_backbone(self.config, keys), low, high)
 
