@@ -33,7 +33,7 @@ from drawnworld.edits import TASKS, Pair, draw_pair
 from drawnworld.flaws import ATTEMPTS
 from drawnworld.render import Image
 from training.rewards.config import PRESETS as CONFIGS
-from training.rewards.groups import DEV, TEST, TRAIN, Entry, Group, Header, Labels, to_line, write_set
+from training.rewards.groups import DEV, TEST, TRAIN, Entry, Group, Header, Labels, pairs_of, to_line, write_set
 from training.rewards.groups import Dimension as Judged
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,10 +49,10 @@ NOTICE = "Simulation: every label was made by a program from the true answer of 
 
 
 def make_set(folder: Path, cases: int) -> None:
-    """Write set.jsonl.gz, images/ and true.json (the true score of each picture, 0..5)."""
+    """Write set.jsonl.gz, images/, and true.json: of each picture the true score, 0..5, and by dimension 0..1."""
     pairs = [draw_pair(SERIES, index, TASKS[index % len(TASKS)]) for index in range(cases)]
     (folder / "images").mkdir(parents=True)
-    true: dict[str, float] = {}
+    true: dict[str, dict[str, float]] = {}
     made = _candidates(pairs)
     groups = [_group(folder, index, pair, made[index], true) for index, pair in enumerate(pairs)]
     dimensions = tuple(Judged(one.key, one.label, one.low, one.high) for one in _dimensions())
@@ -90,7 +90,9 @@ def _candidates(pairs: Sequence[Pair]) -> list[list[tuple[str, Image]]]:
     return found
 
 
-def _group(folder: Path, index: int, pair: Pair, made: Sequence[tuple[str, Image]], true: dict[str, float]) -> Group:
+def _group(
+    folder: Path, index: int, pair: Pair, made: Sequence[tuple[str, Image]], true: dict[str, dict[str, float]]
+) -> Group:
     from annotation.simulation.truth import Answer, facts_about
 
     shown, entries = [], []
@@ -98,7 +100,7 @@ def _group(folder: Path, index: int, pair: Pair, made: Sequence[tuple[str, Image
     for place, (editor, pixels) in enumerate(made):
         key = f"{index:04}-{place}"
         facts = facts_about(Answer(pair.source, pair.target, pair.mask), pixels)
-        true[key] = facts.score
+        true[key] = {"score": facts.score, **{one.key: facts.worth(one.key) for one in _dimensions()}}
         shown.append(Shown(f"trial/{key}", facts))
         entries.append(Entry(key, _save(folder, f"images/{key}.png", pixels), editor))
     labels = {one.key: _labels(one, shown) for one in _dimensions()}
@@ -214,12 +216,24 @@ def measure(folder: Path, preset: str, seed: int) -> dict[str, Any]:
         for group in groups
     ]
     score = [one.overall for group in scorer.score(examples) for one in group]
-    truth = [true[one.key] for group in groups for one in group.candidates]
+    truth = [true[one.key]["score"] for group in groups for one in group.candidates]
     return {
         "summary": summary,
         "test, rank correlation with the true score": float(spearmanr(score, truth).statistic),
+        "test, accuracy of a faultless judge": {one.key: _faultless(groups, one, true) for one in data.dimensions},
         "rollouts": on_rollouts(folder, scorer),
     }
+
+
+def _faultless(groups: Sequence[Group], dimension: Judged, true: dict[str, dict[str, float]]) -> float:
+    """How many of the decided pairs one who sees the truth would order as the annotators did: they are noisy."""
+    credit = []
+    for group in groups:
+        worth = [true[one.key][dimension.key] for one in group.candidates]
+        for pair in pairs_of(group.labels[dimension.key], dimension.high - dimension.low):
+            lead = (worth[pair.first] - worth[pair.second]) * pair.outcome
+            credit += [0.5 + 0.5 * float(np.sign(lead))] if pair.outcome else []
+    return float(np.mean(credit))
 
 
 def main() -> None:

@@ -90,13 +90,16 @@ def _figures(table: Table, choice: Choice, code: int) -> dict[str, Any]:
 
 def _copy_candidates(made: Dataset, kept: Ints, run: JobRun) -> None:
     """The candidates beside their cases' copies, with the same stored images. Their job stays with the first: its page
-    counts what it made."""
+    counts what it made. Raises ValidationError where one is gone since the scores were read."""
     own = {"id", "uid", "created_at", "case_id", "job_id"}
     names = [field.attname for field in Candidate._meta.concrete_fields if field.attname not in own]
     for start in range(0, len(kept), ROWS):
         run.progress(start, len(kept), _("Copying candidates"))
         run.check()
-        batch = list(Candidate.objects.filter(pk__in=kept[start : start + ROWS].tolist()).order_by("pk"))
+        wanted = kept[start : start + ROWS].tolist()
+        batch = list(Candidate.objects.filter(pk__in=wanted).order_by("pk"))
+        if len(batch) < len(wanted):
+            raise ValidationError(_("Candidates were deleted meanwhile. Start again."))
         keys = dict(Case.objects.filter(pk__in={one.case_id for one in batch}).values_list("pk", "key"))
         cases = dict(made.cases.filter(key__in=keys.values()).values_list("key", "pk"))
         Candidate.objects.bulk_create(

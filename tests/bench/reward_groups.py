@@ -49,7 +49,7 @@ KEYS = {"3B": 2, "7B": 4}
 VOCABULARY = 151_936
 ENDS = {"bos_token_id": None, "eos_token_id": None}
 SHORT, LONG = (252, 196), (448, 448)  # pixels: 63 and 256 tokens a picture
-ENOUGH = 4.0  # seconds of repeats
+ENOUGH = 10.0  # seconds of repeats
 
 
 def row(what: str, value: float | str, unit: str = "", target: str = "") -> None:

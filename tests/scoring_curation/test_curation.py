@@ -236,6 +236,15 @@ def test_what_was_deleted_meanwhile_is_said(data: Dataset, rule: Rule, judge: Ju
         do(jobs[2])
 
 
+def test_candidates_deleted_meanwhile_are_said(data: Dataset, rule: Rule, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = start(data, rule)
+    gone = Candidate.objects.filter(case__key="add-000")
+    monkeypatch.setattr(services.making, "lock", lambda dataset: gone.delete())  # after the scores were read
+    with pytest.raises(JobError, match="deleted meanwhile"):
+        do(job)
+    assert (Dataset.objects.count(), DatasetVersion.objects.count()) == (1, 0)
+
+
 # The page ------------------------------------------------------------------------------------------------------------
 
 

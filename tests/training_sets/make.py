@@ -14,6 +14,7 @@ from training.models import LabelledSet
 from training.sets import services
 from training.sets.freeze import KIND
 from training.sets.wishes import Wish
+from webapp.jobs.models import Job
 
 Says = Callable[[int, str], float]  # a candidate's place among all, a dimension: its worth
 
@@ -103,4 +104,5 @@ def labelled(studies: Sequence[Study], name: str = "Mine", by: Any = None, **wis
 def done(made: LabelledSet) -> LabelledSet:
     assert made.job is not None
     summary = work(KIND, made.job)
+    Job.objects.filter(pk=made.job.pk).update(state="succeeded")
     return LabelledSet.objects.get(uid=summary["set"])

@@ -120,7 +120,11 @@ def test_a_set_that_fails_at_the_end_takes_its_data_set_along(folder: Path, monk
 def test_an_attempt_after_a_crash_goes_on_with_its_own_data_set(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The worker died between the import and the set: nothing of it could be put away."""
     made, kept = start(), []
-    monkeypatch.setattr(Dataset, "delete", lambda self: kept.append(self))
+
+    def stay(self: Dataset) -> None:
+        kept.append(self)
+
+    monkeypatch.setattr(Dataset, "delete", stay)
     with monkeypatch.context() as dying:
         dying.setattr(keeping, "keep", lambda *_arguments: 1 / 0)
         with pytest.raises(ZeroDivisionError):

@@ -21,7 +21,7 @@ from training.sets.facts import Facts
 from training.sets.grouping import Gathered, splits_of, with_splits
 from training.sets.joining import Joined, join
 from training.sets.wishes import Wish
-from webapp.jobs.folder import JobError, JobRun
+from webapp.jobs.folder import JobError, JobRun, JobStopped
 from webapp.jobs.kinds import JobKind
 from webapp.jobs.models import Job
 
@@ -104,7 +104,9 @@ def _work(run: JobRun, job: Job) -> dict[str, Any]:
     maker = make if labelled_set.origin["kind"] == "studies" else imports.make
     try:
         made = maker(run, labelled_set)
-    except JobError:
+    except JobStopped:
+        raise  # it can be resumed
+    except Exception:
         keeping.fail(labelled_set)
         raise
     if made.pk != labelled_set.pk:

@@ -28,6 +28,15 @@ def file_of(labelled_set: LabelledSet, name: str) -> str:
     return f"labelled-sets/{labelled_set.uid}/{name}"
 
 
+def files_of(labelled_set: LabelledSet) -> list[str]:
+    """All of the set's files, by their names in the storage: also those of an attempt that did not end."""
+    try:
+        names = default_storage.listdir(file_of(labelled_set, ""))[1]
+    except FileNotFoundError:
+        return []
+    return [file_of(labelled_set, name) for name in names]
+
+
 def pairs_name(place: int) -> str:
     """The file of a dimension's pairs, by the dimension's place in the set: its key is other people's word."""
     return f"pairs-{place}.jsonl"

@@ -98,10 +98,7 @@ def delete(*, labelled_set: LabelledSet) -> None:
     """Delete a set with its files. Its data set stays. Raises ValidationError where a model was trained on it."""
     if labelled_set.job is not None and labelled_set.job.is_active:
         raise ValidationError(_("A job makes this set now. Cancel the job first."))
-    files = [labelled_set.manifest] if labelled_set.manifest else []
-    names = [keeping.pairs_name(place) for place in range(len(labelled_set.dimensions))]
-    names += [f"{keeping.REJECTED}.jsonl", f"{keeping.RATERS}.jsonl"]
-    files += [keeping.file_of(labelled_set, name) for name in names]
+    files = keeping.files_of(labelled_set)
     try:
         with transaction.atomic():
             labelled_set.delete()
