@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from scoring.models import Score
 from training.benchmarks import printed, reading
 from training.benchmarks.services import LAYOUTS, label_of
-from training.benchmarks.showing import NAMES, Cell, cell, figures_of, number, shown_names, tasks_of
+from training.benchmarks.showing import NAMES, PERCENT, Cell, cell, figures_of, number, shown_names, tasks_of
 from training.models import Benchmark, BenchmarkResult
 from training.rewards.layouts import layout
 from training.rewards.protocols import MAIN
@@ -25,6 +25,16 @@ CEILING = (  # names of the human ceiling's figures, and what they are
     ("rater_to_rater", gettext_lazy("Two raters, Spearman per editor")),
 )
 PRINTED_NAMES = {**NAMES, "left": gettext_lazy("Left"), "right": gettext_lazy("Right")}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A table of scorers in one dimension, with the scorers that know nothing below them."""
+
+    title: str
+    names: list[Any]
+    rows: list[Row]
+    baselines: list[tuple[str, list[str]]]
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,6 @@ def page(benchmark: Benchmark, asked: Mapping[str, Any]) -> dict[str, Any]:
     keys = [one.key for one in dimensions]
     chosen = asked.get("dimension", "") if asked.get("dimension", "") in keys else keys[0]
     results = results_of(benchmark)
-    names = shown_names(results, chosen)
-    stale = _stale(results)
     protocol = reading.protocol_of(benchmark)
     return {
         "benchmark": benchmark,
@@ -58,11 +66,7 @@ def page(benchmark: Benchmark, asked: Mapping[str, Any]) -> dict[str, Any]:
         "protocol": protocol,
         "dimensions": dimensions,
         "dimension": next(one for one in dimensions if one.key == chosen),
-        "names": [NAMES[name] for name in names],
-        "rows": [Row(one, [cell(name, figures_of(one, chosen)) for name in names], _coverage(one), one.pk in stale)
-                 for one in results],
-        "baselines": [(label, [number(name, benchmark.facts.get(key, {}).get(chosen, {}).get(name)) for name in names])
-                      for key, label in (("constant", _("One score for all")), ("random", _("Random scores")))],
+        "blocks": _blocks(benchmark, results, chosen),
         "votes": benchmark.facts.get("votes", {}).get(chosen),
         "ceiling": _ceiling(benchmark, chosen),
         "tasks": _tasks(results, chosen),
@@ -71,6 +75,30 @@ def page(benchmark: Benchmark, asked: Mapping[str, Any]) -> dict[str, Any]:
         "notices": sorted({text for text in (benchmark.labelled_set.notice, *(one.judge.notice for one in results))
                            if text}),
     }  # fmt: skip
+
+
+def _blocks(benchmark: Benchmark, results: list[BenchmarkResult], dimension: str) -> list[Block]:
+    """Shares, and then correlations: one table would be too wide. Without figures the first one still names who ran."""
+    stale, there = _stale(results), shown_names(results, dimension)
+    halves = [(_("Pairs and tuples"), [name for name in there if name in PERCENT]),
+              (_("Correlations"), [name for name in there if name not in PERCENT])]  # fmt: skip
+    return [
+        Block(
+            title=title,
+            names=[NAMES[name] for name in names],
+            rows=[Row(one, [cell(name, figures_of(one, dimension)) for name in names], _coverage(one), one.pk in stale)
+                  for one in results],
+            baselines=_baselines(benchmark, dimension, names),
+        )
+        for place, (title, names) in enumerate(halves)
+        if names or place == 0
+    ]  # fmt: skip
+
+
+def _baselines(benchmark: Benchmark, dimension: str, names: list[str]) -> list[tuple[str, list[str]]]:
+    told = ((_("One score for all"), "constant"), (_("Random scores"), "random"))
+    found = [(label, benchmark.facts.get(key, {}).get(dimension, {})) for label, key in told]
+    return [(label, [number(name, one.get(name)) for name in names]) for label, one in found if names and one]
 
 
 def results_of(benchmark: Benchmark) -> list[BenchmarkResult]:
