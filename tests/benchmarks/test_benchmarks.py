@@ -143,11 +143,11 @@ def test_changed_scores_are_noticed(bench: Any, data: Any) -> None:
     result = scored(bench, data, [0.0, 1, 2] * 4)
     services.start_computing(benchmark=bench, by=None)
     run(bench.job)
-    assert [row.stale for row in queries.page(bench, {})["rows"]] == [False]
+    assert [row.stale for row in queries.page(bench, {})["blocks"][0].rows] == [False]
     score = result.judge.scores.earliest("pk")
     score.value = 5
     score.save()
-    assert [row.stale for row in queries.page(bench, {})["rows"]] == [True]
+    assert [row.stale for row in queries.page(bench, {})["blocks"][0].rows] == [True]
 
 
 def test_files_and_groups_that_are_gone_are_said(bench: Any, data: Any, tmp_path: Path) -> None:

@@ -273,7 +273,7 @@ def test_contested_groups_are_kept_or_left_out() -> None:
     study = make.judged(make.study(data), make.people(2), lambda who, pk, key: -pk if who and of[pk] == odd else pk)
     kept, fewer = make.labelled([study]), make.labelled([study], "Fewer", contested=False)
     assert (kept.groups, fewer.groups) == (2, 1)
-    assert fewer.facts["left_out"] == {"contested": 3, "alone": 1} or fewer.facts["left_out"] == {"contested": 3}
+    assert fewer.facts["left_out"] == {"contested": 3}
     assert kept.facts["agreement"]["quality"]["contested"] == 1
 
 
@@ -402,18 +402,24 @@ def _many(count: int) -> Any:
 
 
 def _judged_in_bulk(data: Any) -> Any:
-    made = make.study(data, "hp-score")
+    """One comparison of each case, as rows; the candidate with the lower key is better."""
+    made = make.study(data, "pairwise")
     (user,) = make.people(1)
-    units = list(made.units.order_by("pk").values_list("pk", "item__entries__candidate"))
+    orders: dict[int, list[int]] = {}
+    for unit, pk in made.units.order_by("pk", "item__entries").values_list("pk", "item__entries__candidate"):
+        orders.setdefault(unit, []).append(pk)
+    now = timezone.now()
     lent = Assignment.objects.bulk_create(
-        Assignment(study=made, unit_id=unit, annotator=user, state="done", order=[pk], leased_until=timezone.now())
-        for unit, pk in units
+        Assignment(study=made, unit_id=unit, annotator=user, state="done", order=order, leased_until=now)
+        for unit, order in orders.items()
     )
     given = Judgement.objects.bulk_create(
-        Judgement(study=made, unit_id=one.unit_id, assignment=one, annotator=user, answer={}) for one in lent
+        Judgement(study=made, unit_id=one.unit_id, assignment=one, annotator=user, answer={"choice": "A"})
+        for one in lent
     )
     Mark.objects.bulk_create(
-        Mark(judgement=one, candidate_id=pk, dimension="overall", score=pk % 2)
-        for one, (_unit, pk) in zip(given, units, strict=True)
+        Mark(judgement=one, candidate_id=pk, dimension="overall", rank=rank)
+        for one in given
+        for rank, pk in enumerate(sorted(one.assignment.order), start=1)
     )
     return made

@@ -102,10 +102,8 @@ def _train(run: JobRun, trainer: Trainer) -> dict[str, Any]:
 
 def _sum_up(run: JobRun, trainer: Trainer, pixels: figures.PixelDifference, why: str) -> dict[str, Any]:
     """Load the best weights, look at DEV again and at TEST for the first time, and write both into the checkpoint."""
-    folder, device = run.outputs / MODEL, str(trainer.processes.device)
-    trainer.network, told = checkpoint.load(folder, device)
-    trainer.objective.restore(told["ties"])
-    trainer.reader.backbone = trainer.network.backbone
+    folder = run.outputs / MODEL
+    trainer.take_best()
     metrics: dict[str, Any] = {"baselines": {"constant": {}, "pixel-difference": {}}, "calibration": {}, "nll": {}}
     widths: dict[str, float] | None = None
     for split in (DEV, TEST):

@@ -186,6 +186,17 @@ class Trainer:
     def _in_last_stage(self) -> bool:
         return stage_at(self.config, self.progress.step - 1)[0] is self.config.stages[-1]
 
+    def take_best(self) -> None:
+        """Have the weights that were kept, and the loss's numbers with them, for figures. Training is over: the others
+        go first, as large models fit into the memory once."""
+        self.weights.clear()
+        del self.optimizer, self.network, self.reader.backbone
+        if self.processes.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.network, told = checkpoint.load(self.out / MODEL, str(self.processes.device))
+        self.objective.restore(told["ties"])
+        self.reader.backbone = self.network.backbone
+
     def told(self) -> dict[str, Any]:
         """What reward.json says of the training."""
         header = self.data.header
