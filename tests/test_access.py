@@ -12,9 +12,9 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from scoring.models import Calibration, Judge, PromptVersion, Suggestion, UnclearPoint, VoteSet
 from scoring.prompts.loading import load_prompts
 from tests import make
+from tests.benchmarks import rows as benches
 from tests.conftest import Keep, own_settings
 from tests.freezing import frozen
-from tests.benchmarks import rows as benches
 from tests.recipes import recipe_row
 from tests.reward_models import model_row
 from tests.training_sets.make import set_row as make_set

@@ -13,7 +13,7 @@ from PIL import Image
 
 def png(shade: int) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (8, 6), (shade % 256, shade // 2 % 256, 40)).save(out, "PNG")
+    Image.new("RGB", (12, 8), (shade % 256, shade // 2 % 256, 40)).save(out, "PNG")
     return out.getvalue()
 
 

@@ -233,7 +233,8 @@ def test_overall_of_editreward_bench_is_all_tuples_pooled(row: tuple[float, ...]
     *shares, printed = row
     many = (186, 150, 148)
     right = [round(share * of / 100) for share, of in zip(shares, many, strict=True)]
-    groups, told = [], {}
+    groups: list[Group] = []
+    told: dict[str, float] = {}
     for size, of, so_many in zip((2, 3, 4), many, right, strict=True):
         for place in range(of):
             one = ranked(len(groups), *range(1, size + 1))

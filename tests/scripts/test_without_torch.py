@@ -11,10 +11,9 @@ LIBRARIES = ("accelerate", "diffusers", "peft", "safetensors", "torch", "transfo
 
 
 def python(*words: str) -> "subprocess.CompletedProcess[str]":
-    """Without what tells pytest-xdist's workers apart: this one is a process of its own."""
-    env = {
-        name: value for name, value in os.environ.items() if name != "DATABASE_URL" and not name.startswith("PYTEST_")
-    }
+    """A process of its own: without what tells pytest-xdist's workers apart, and with its own database."""
+    ours = ("DATABASE_URL", "EDITLOOP_VAR", "PYTEST_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
 
 

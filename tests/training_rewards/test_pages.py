@@ -349,8 +349,8 @@ def test_the_page_of_a_version(browser: Client, labelled: LabelledSet, bob: User
     assert len(queries) <= 8
     for words in (
         'demo-bar">Demo data.', "Test part: looked at once", "0.780", "[0.730, 0.830]", "0.610", "above both", "0.600",
-        "NLL 0.550", "ECE", "Pixel difference in quality: less change is better.", "1 to 5", "kept: 225", labelled.content_hash,
-        second.fingerprint[:16], "anchor 1.0", "Make it a judge", "Keep the note", "Delete",
+        "NLL 0.550", "ECE", "Pixel difference in quality: less change is better.", "1 to 5", "kept: 225",
+        labelled.content_hash, second.fingerprint[:16], "anchor 1.0", "Make it a judge", "Keep the note", "Delete",
     ):  # fmt: skip
         assert words in page, words
     assert "true score" not in page

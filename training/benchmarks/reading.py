@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from django.core.files.storage import default_storage
@@ -14,6 +15,7 @@ from scoring.models import Judge, PromptVersion, Score
 from training.models import Benchmark, LabelledSet
 from training.rewards.groups import Dimension, Group, WrongSet, read_groups
 from training.rewards.protocols import Protocol, counted
+from training.sets import keeping
 from webapp.jobs.folder import JobError
 
 CHUNK = 1000
@@ -28,8 +30,14 @@ def dimensions_of(labelled_set: LabelledSet) -> list[Dimension]:
 
 
 def groups_of(benchmark: Benchmark) -> list[Group]:
-    """The groups that count. Raises JobError where the file is gone or damaged."""
-    return counted(all_groups(benchmark.labelled_set), protocol_of(benchmark))
+    """The groups that count, with single people's scores, where there are any. Raises JobError."""
+    groups = counted(all_groups(benchmark.labelled_set), protocol_of(benchmark))
+    said: dict[str, dict[str, list[tuple[str, int, float]]]] = {}
+    for row in keeping.rows_of(benchmark.labelled_set, f"{keeping.RATERS}.jsonl"):
+        one = said.setdefault(row["group"], {}).setdefault(row["dimension"], [])
+        one.append((row["rater"], row["candidate"], row["score"]))
+    found = {group: {key: tuple(rows) for key, rows in some.items()} for group, some in said.items()}
+    return [replace(group, raters=found[group.key]) if group.key in found else group for group in groups]
 
 
 def all_groups(labelled_set: LabelledSet) -> Iterator[Group]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 WIDTH, HEIGHT = 400, 180
-LEFT, RIGHT, TOP, BOTTOM = 44, 392, 10, 156
+LEFT, RIGHT, TOP, BOTTOM = 50, 392, 10, 156
 MOST = 240  # points of a line: more cannot be seen
-TICKS = 4
+TICKS = 5
 COLOURS = 6
 
 Point = tuple[float, float]
@@ -96,13 +96,13 @@ def thin(points: Sequence[T], most: int = MOST) -> list[T]:
 
 def ticks(low: float, high: float, count: int = TICKS) -> list[float]:
     """Round numbers, evenly apart, from at most ``low`` to at least ``high``."""
-    if not high > low:
+    if not high - low > 1e-9 * max(abs(low), abs(high), 1e-99):
         low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
     rough = (high - low) / count
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * by for by in (1, 2, 2.5, 5, 10) if unit * by >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, last + 1)]
+    return [place * step for place in range(first, last + 1)]
 
 
 class _Scale:
@@ -123,4 +123,4 @@ def _range(values: Iterable[float], least: tuple[float, float] | None) -> tuple[
 
 
 def _text(value: float) -> str:
-    return f"{value:.0e}" if value and not 1e-3 <= abs(value) < 1e6 else f"{value:g}"
+    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:.0e}"
