@@ -18,11 +18,11 @@ def freeze(admin: Person) -> None:
     page.fill("[name=name]", SET)
     page.check(f"label:has-text('{STUDY}') input")
     with page.expect_navigation():
-        page.click("text=Preview")
+        page.click("button:has-text('Preview')")
     assert "imulat" in page.inner_text("main")
     shot(admin, "labelled-set-preview")
     with page.expect_navigation():
-        page.click("text=Make the training set")
+        page.click("button:has-text('Make the training set')")
     address = page.url
     page.click("main .badge + a")  # its job
     page.wait_for_selector("#job [data-state=succeeded]", timeout=LONG)
@@ -38,7 +38,7 @@ def train(admin: Person) -> None:
     page.select_option("[name=set]", label=SET)
     page.fill("[name=name]", MODEL)
     with page.expect_navigation():
-        page.click("text=Start the training")
+        page.click("button:has-text('Start the training')")
     page.evaluate("window.loaded = 'once'")
     page.wait_for_selector("#job [data-state=succeeded]", timeout=LONG)
     page.wait_for_selector("#reward-figures tbody tr >> nth=2")

@@ -103,7 +103,7 @@ def test_every_version_is_sound(slug: str) -> None:
 
 def test_a_reward_model_is_asked_no_question() -> None:
     found = by_slug()["reward"]
-    assert (found.task, found.dimension, found.low, found.high, len(found.versions)) == (None, "overall", 1, 5, 1)
+    assert (found.task, found.dimension, found.low, found.high, len(found.versions)) == (None, "reward", 1, 5, 1)
 
 
 def test_they_are_rows_with_their_versions(db: None) -> None:

@@ -45,6 +45,7 @@ def preview(studies: Sequence[Study], wish: Wish) -> dict[str, Any]:
         "groups": sum(facts.groups.values()),
         "candidates": facts.candidates,
         "facts": {**facts.to_json(), **about(gathered.joined, gathered, studies)},
+        "notices": sorted({study.notice for study in studies if study.notice}),
     }
 
 
