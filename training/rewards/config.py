@@ -52,7 +52,7 @@ class Config:
     anchor: float = 0.5
     centring: float = 0.01
     stages: tuple[Stage, ...] = (Stage(BOTH),)
-    steps: int = 300
+    steps: int = 160
     batch: int = 16
     accumulate: int = 1
     learning_rate: float = 1e-3

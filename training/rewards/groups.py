@@ -18,6 +18,7 @@ from typing import IO, Any
 SCHEMA = 1
 TRAIN, DEV, TEST = "train", "dev", "test"
 SPLITS = (TRAIN, DEV, TEST)
+EDGE = 1e-9  # ranks and scores this close are equal: rounding decides nothing
 SHARES = (5, 1, 1)  # of the source images, EditHF-1M section 4.1
 
 
@@ -130,7 +131,7 @@ def _by_mos(labels: Labels, i: int, j: int, scale: float) -> tuple[int, float] |
 
 
 def _sign(value: float) -> int:
-    return (value > 1e-9) - (value < -1e-9)
+    return (value > EDGE) - (value < -EDGE)
 
 
 def reordered(labels: Labels, order: Sequence[int]) -> Labels:

@@ -2,7 +2,8 @@
 
 ``training.rewards.metrics`` has the definitions; intervals are 95 %, a bootstrap over source images. ``accuracy`` is of
 decided pairs, equal scores count half. ``accuracy_ties`` is of all pairs; ``tie_width``: scores nearer than that are
-called a tie, and where it was chosen on these very pairs, ``tuned`` says so.
+called a tie, and where it was chosen on these very pairs, ``tuned`` says so. ``clear``: the accuracy of those decided
+pairs that people hold far apart. Candidates that are equally good are ordered by chance, and no model can follow that.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from training.gpu.reward.looks import Predictions
 from training.rewards import metrics
 from training.rewards.accuracy import Pairs, best_threshold, credit, tuned_ties, with_ties, without_ties
 from training.rewards.estimates import Estimate, Resampling
-from training.rewards.groups import Group
+from training.rewards.groups import EDGE, Group
 from training.rewards.reliability import curve
 
 SIDE = 64  # pixels to which pictures are brought for their difference
 MIDDLES = 9  # quantiles tried as the best amount of change
 MOST_GROUPS = 500  # of the training part are enough to choose the rule by
+CLEAR = 1 / 3  # of the widest gap that a group can have
 Widths = Mapping[str, float]  # by dimension
 
 
@@ -42,6 +44,7 @@ def of_scores(predictions: Predictions, scores: Floats, widths: Widths | None = 
     for column, dimension in enumerate(predictions.dimensions):
         width = None if widths is None else widths[dimension.key]
         row = _accuracies(_pairs(predictions, scores, column), width)
+        row["clear"] = _clear(predictions, scores, column)
         items, resampling = _items(predictions, scores, column), Resampling()
         named = metrics.over_items(items, resampling) | metrics.within_groups(items, resampling)
         row |= {name: _number(named[name].value) for name in ("srcc", "plcc", "group_srcc")}
@@ -51,8 +54,9 @@ def of_scores(predictions: Predictions, scores: Floats, widths: Widths | None = 
 
 def accuracies(predictions: Predictions) -> dict[str, dict[str, Any]]:
     """The part of ``figures`` that is quick, for looks in the middle of a training."""
+    mu = predictions.mu
     return {
-        one.key: _accuracies(_pairs(predictions, predictions.mu, column), None)
+        one.key: _accuracies(_pairs(predictions, mu, column), None) | {"clear": _clear(predictions, mu, column)}
         for column, one in enumerate(predictions.dimensions)
     }
 
@@ -87,6 +91,13 @@ def _pairs(predictions: Predictions, scores: Floats, column: int) -> Pairs:
     known = said.known.numpy()[:, column]
     lead = scores[said.first.numpy(), column] - scores[said.second.numpy(), column]
     return Pairs(lead[known], said.outcome.numpy()[known, column], predictions.sources()[known])
+
+
+def _clear(predictions: Predictions, scores: Floats, column: int) -> dict[str, Any]:
+    said = predictions.said
+    far = said.gap.numpy()[said.known.numpy()[:, column], column] >= CLEAR - EDGE
+    decided = without_ties(_pairs(predictions, scores, column).part(far), Resampling())
+    return {"pairs": decided.n, "ties": decided.skipped, **_told("accuracy", decided, "")}
 
 
 def _accuracies(pairs: Pairs, width: float | None) -> dict[str, Any]:
