@@ -39,6 +39,15 @@ def keyed(group: Group, key: str, scale: float = 5) -> dict[frozenset[str], tupl
     return found
 
 
+def test_shelves_of_a_ranking_are_scores(carol: Any) -> None:
+    study = judging.study(judging.dataset(2, 3), "group-rank", members=[carol])
+    tiers = [["A"], ["B"], ["C"]]  # on the shelves 5, 4 and 3
+    judging.judge(study, carol, lambda _row: judging.ranked(tiers))
+    for group in groups_of(make.labelled([study])):
+        for labels in group.labels.values():
+            assert sorted(zip(labels.ranks, labels.mos, strict=True)) == [(1, 5), (2, 4), (3, 3)]
+
+
 @pytest.fixture
 def ranked() -> Any:
     """Nine cases with four candidates, ranked by three people who differ."""

@@ -128,9 +128,12 @@ class _Marks:
             self.ratings.append((who, candidate, dimension, score))
 
     def _read_rankings(self, study: Study, _wish: Wish) -> None:
-        rows = self._rows(study, "judgement__unit__item", "rank", rank__isnull=False)
-        for who, case, candidate, dimension, item, rank in rows:
+        """A ranking by shelves gives scores, too: the anchors without which ranks fix no scale."""
+        rows = self._rows(study, "judgement__unit__item", "rank", "score", rank__isnull=False)
+        for who, case, candidate, dimension, item, rank, score in rows:
             self.rankings.append((who, case, item, dimension, candidate, rank))
+            if score is not None:
+                self.ratings.append((who, candidate, dimension, score))
 
     def _read_verdicts(self, study: Study, wish: Wish) -> None:
         """Two marks a verdict: they lie together, the candidates' ranks."""
