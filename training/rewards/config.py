@@ -55,7 +55,7 @@ class Config:
     steps: int = 160
     batch: int = 16
     accumulate: int = 1
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     weight_decay: float = 0.01
     warmup: float = 0.05
     clip: float = 1.0
