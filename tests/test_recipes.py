@@ -92,7 +92,7 @@ def test_labels_go_with_the_data(data: Dataset, asked: Settings) -> None:
     recipe = walk(begin(data, asked))
     assert recipe.drawn and recipe.kept
     assert recipe.drawn.notice == "Demo data."
-    assert recipe.kept.notice == "Demo data. · Test judge."
+    assert recipe.kept.notice == "Test judge. · Demo data."
     assert recipe.kept.versions.get().facts["notice"] == recipe.kept.notice
 
 

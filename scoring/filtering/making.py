@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
 LONGEST_NOTICE, LONGEST_NOTE = 200, 500
+OWN_NOTICE = 60  # characters of the data set's own notice that are always kept
+BETWEEN = " · "
 Json = dict[str, Any]
 Made = tuple[Dataset, DatasetVersion, bool]  # the set, its version 1, and whether they are new
 
@@ -66,12 +68,23 @@ def same_set(name: str, dataset: Dataset, rule: Json, **content: str) -> Made | 
 
 def notice_of(dataset: Dataset, scorers: Mapping[str, Scorer]) -> str:
     """A set that a demo judge has chosen says so wherever it goes; so does one whose scorer was calibrated against
-    simulated annotators."""
-    judges = sorted({one.judge.notice for one in scorers.values() if one.judge.notice} - {dataset.notice})
+    simulated annotators. Those words come first; where all is too long, what the data set says is shortened."""
+    words = [_("Scorer calibrated against a simulation.")] if _is_simulated(scorers) else []
+    first = [*words, *sorted({one.judge.notice for one in scorers.values() if one.judge.notice})]
+    own = BETWEEN.join(part for part in dataset.notice.split(BETWEEN) if part not in first)
+    head = BETWEEN.join(first)
+    own = _shortened(own, max(OWN_NOTICE, LONGEST_NOTICE - len(head) - len(BETWEEN)))
+    head = _shortened(head, LONGEST_NOTICE - len(own) - len(BETWEEN) if own else LONGEST_NOTICE)
+    return BETWEEN.join(filter(None, (head, own)))
+
+
+def _is_simulated(scorers: Mapping[str, Scorer]) -> bool:
     versions = [one.version.pk for one in scorers.values()]
-    simulated = Activation.objects.filter(version__in=versions, calibration__study__is_simulated=True).exists()
-    words = [_("Scorer calibrated against a simulation.")] if simulated else []
-    return " · ".join([text for text in (dataset.notice, *judges, *words) if text])[:LONGEST_NOTICE]
+    return Activation.objects.filter(version__in=versions, calibration__study__is_simulated=True).exists()
+
+
+def _shortened(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def freeze_first(made: Dataset, *, run: JobRun, by: User | None, note: str) -> Made:

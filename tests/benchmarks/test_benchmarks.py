@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,11 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from scoring.asking import jobs as asking
+from tests import reward_models
 from tests.benchmarks import rows
 from training.benchmarks import job, queries, reading, services
-from training.models import BenchmarkResult
+from training.models import Benchmark, BenchmarkResult, LabelledSet
+from training.rewards import protocols
 from training.rewards.groups import WrongSet
 from webapp.jobs.folder import JobError, JobRun, write_json
 from webapp.jobs.models import Job
@@ -106,6 +109,23 @@ def test_sets_that_cannot_be_benchmarks_are_refused(bench: Any, data: Any, tmp_p
         services.make(labelled_set=waiting, by=None)
 
 
+def test_a_set_of_ones_own_without_a_test_part_is_no_benchmark(data: Any, tmp_path: Path) -> None:
+    facts = {"splits": {"train": 4, "dev": 1, "test": 0}}
+    own = rows.labelled_set(data, rows.groups_of(data, "train"), tmp_path, facts=facts)
+    with pytest.raises(ValidationError, match="has no test part"):
+        services.make(labelled_set=own, by=None)
+    origin = {"kind": "import", "layout": "pairs"}
+    other = rows.labelled_set(data, rows.groups_of(data, ""), tmp_path, slug="other", facts=facts, origin=origin)
+    assert services.make(labelled_set=other, by=None).protocol["splits"] == []
+
+
+def test_two_presses_at_once_are_one_benchmark(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = rows.labelled_set(data, rows.groups_of(data), tmp_path)
+    monkeypatch.setattr(Benchmark, "full_clean", lambda _self: rows.benchmark(made))  # the other one was quicker
+    with pytest.raises(ValidationError, match="already"):
+        services.make(labelled_set=made, by=None)
+
+
 def test_a_run_scores_the_candidates_that_count(bench: Any, data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
     monkeypatch.setattr(asking, "start_scoring", lambda **given: seen.update(given))
@@ -148,6 +168,92 @@ def test_changed_scores_are_noticed(bench: Any, data: Any) -> None:
     score.value = 5
     score.save()
     assert [row.stale for row in queries.page(bench, {})["blocks"][0].rows] == [True]
+
+
+def test_scores_of_other_data_sets_and_changes_while_it_computes(
+    bench: Any, data: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    result = scored(bench, data, [0.0, 1, 2] * 4)
+    judge, version = result.judge, result.version
+    measure = protocols.measure
+
+    def slow(*given: Any) -> Any:
+        """A score changes after it was read, before the figures are kept."""
+        judge.scores.earliest("pk").save()
+        return measure(*given)
+
+    services.compute(result, reading.groups_of(bench))
+    elsewhere = rows.dataset(cases=1, editors=2)
+    rows.score(judge, version, rows.candidates_of(elsewhere), [1.0, 2.0])
+    with django_assert_num_queries(1):
+        assert queries._stale(bench, [result]) == set()
+    monkeypatch.setattr(protocols, "measure", slow)
+    services.compute(result, reading.groups_of(bench))
+    assert queries._stale(bench, [result]) == {result.pk}
+    assert queries._stale(bench, []) == set()
+
+
+def test_the_first_scores_of_a_scorer_without_any_are_news(bench: Any, data: Any) -> None:
+    result = scored(bench, data, [])
+    services.compute(result, reading.groups_of(bench))
+    assert queries._stale(bench, [result]) == set()
+    rows.score(result.judge, result.version, rows.candidates_of(data)[:1], [1.0])
+    assert queries._stale(bench, [result]) == {result.pk}
+
+
+# Reward models that know the pictures --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def trained(bench: Any, data: Any, tmp_path: Path) -> BenchmarkResult:
+    """A reward model that learned from two of the benchmark's four source images; a third was in its dev part."""
+    groups = [
+        replace(one, split=split) for one, split in zip(rows.groups_of(data), ("train", "train", "dev"), strict=False)
+    ]
+    learned = rows.labelled_set(data, groups, tmp_path, slug="learned")
+    made = reward_models.model(labelled_set=learned)
+    result = scored(bench, data, [0.0, 1, 2] * 4)
+    result.judge.kind, result.judge.notice = "reward", ""
+    result.judge.settings = {"model": made.slug, "number": made.number, "dimension": "overall"}
+    result.judge.save()
+    return result
+
+
+def shown(bench: Any, client: Client, bob: Any) -> tuple[str, list[str]]:
+    """What the page says, and the notices of its file."""
+    client.force_login(bob)
+    page = client.get(bench.get_absolute_url()).content.decode()
+    lines = csv.DictReader(io.StringIO(client.get(f"{bench.get_absolute_url()}table.csv").content.decode("utf-8-sig")))
+    return page, sorted({row["notice"] for row in lines})
+
+
+def test_a_model_that_learned_from_the_pictures_is_shown_so(
+    bench: Any, trained: BenchmarkResult, client: Client, bob: Any
+) -> None:
+    words = "Trained on 2 of the 4 source images of this benchmark: its figures flatter."
+    services.compute(trained, reading.groups_of(bench))
+    page, notices = shown(bench, client, bob)
+    assert words in page and notices == [f"{words} Demo data."]
+
+
+def test_a_model_of_other_pictures_and_other_judges_say_nothing(
+    bench: Any, data: Any, trained: BenchmarkResult, client: Client, bob: Any
+) -> None:
+    trained.benchmark = bench
+    services.compute(trained, [replace(one, source_key=f"other {one.key}") for one in reading.groups_of(bench)])
+    services.compute(scored(bench, data, [0.0, 1, 2] * 4, "another"), reading.groups_of(bench))
+    page, notices = shown(bench, client, bob)
+    assert "Trained on" not in page and notices == ["Demo data.", "Demo data. A demo judge."]
+
+
+def test_a_model_whose_set_cannot_be_read_is_not_called_clean(
+    bench: Any, trained: BenchmarkResult, client: Client, bob: Any
+) -> None:
+    LabelledSet.objects.filter(slug="learned").update(manifest="labelled-sets/gone.jsonl.gz")
+    services.compute(trained, reading.groups_of(bench))
+    page, notices = shown(bench, client, bob)
+    words = "Whether it was trained on pictures of this benchmark could not be checked."
+    assert words in page and notices == [f"{words} Demo data."]
 
 
 def test_files_and_groups_that_are_gone_are_said(bench: Any, data: Any, tmp_path: Path) -> None:

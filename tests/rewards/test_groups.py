@@ -16,6 +16,7 @@ from training.rewards.groups import (
     Header,
     Labels,
     WrongSet,
+    cut_ranks,
     from_line,
     pairs_of,
     read_groups,
@@ -43,8 +44,30 @@ def test_pairs_of_ranks_are_all_pairs_that_have_ranks(ranks: list[float | None])
     for i, j in combinations(range(len(ranks)), 2):
         a, b = ranks[i], ranks[j]
         if a is not None and b is not None:
-            wanted[i, j] = ((a < b) - (a > b), abs(a - b) / (len(ranks) - 1))
+            wanted[i, j] = ((a < b) - (a > b), min(abs(a - b) / (len(ranks) - 1), 1.0))
     assert found == wanted
+
+
+@given(st.lists(st.integers(2, 12).map(lambda twice: twice / 2), min_size=2, max_size=8), st.data())
+def test_ranks_that_are_left_of_a_cut_group_keep_their_order_ties_and_gaps(
+    ranks: list[float], data: st.DataObject
+) -> None:
+    whole = [min(rank, len(ranks)) for rank in ranks]
+    chosen = data.draw(st.lists(st.sampled_from(range(len(ranks))), min_size=2, unique=True))
+    left = cut_ranks([whole[place] for place in chosen], len(whole))
+    before = {(pair.first, pair.second): pair for pair in pairs_of(Labels(ranks=tuple(whole)), 1)}
+    for pair in pairs_of(Labels(ranks=left), 1):
+        i, j = chosen[pair.first], chosen[pair.second]
+        same = before[min(i, j), max(i, j)]
+        assert 0 <= pair.gap <= 1 and pair.gap == pytest.approx(same.gap)
+        assert pair.outcome == (same.outcome if i < j else -same.outcome)
+
+
+def test_a_gap_is_never_wider_than_the_widest() -> None:
+    """Sets that were made before, and files of others: ranks that are wider than the group, scores beside the scale."""
+    for labels in (Labels(ranks=(1, 4)), Labels(mos=(0, 9))):
+        assert [pair.gap for pair in pairs_of(labels, 4)] == [1.0]
+    assert cut_ranks([None, 3.0], 1) == (None, 3.0) and cut_ranks([2.0], 3) == (1.0,)
 
 
 def test_a_pair_that_was_asked_goes_before_ranks_and_ranks_before_scores() -> None:
@@ -169,7 +192,37 @@ def test_what_is_held_out_is_never_in_train(rows: list[tuple[int, str]], seed: i
     assert found == divide(list(reversed(pieces)), seed, ties)
 
 
-def test_the_whole_comes_to_five_to_one_to_one() -> None:
-    pieces = [(Piece(f"s{n}", "add"), "bench" if n < 5 else "train") for n in range(70)]
-    found = list(divide(pieces, 1).values())
-    assert [found.count(split) for split in ("train", "dev", "test")] == [50, 10, 10]
+def pieces_of(count: int, start: int = 0) -> list[tuple[Piece, str]]:
+    return [(Piece(f"s{n}", "add"), "train") for n in range(start, count)]
+
+
+def test_parts_come_near_five_to_one_to_one() -> None:
+    for seed in range(3):
+        found = list(divide(pieces_of(7000), seed).values())
+        assert [found.count(split) for split in ("train", "dev", "test")] == pytest.approx([5000, 1000, 1000], abs=120)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(0, 9))
+def test_a_source_has_one_part_in_every_set_of_a_seed(one: int, more: int, seed: int) -> None:
+    """Whichever others are in the set: with a hundred sources and more no part has to be filled."""
+    whole = divide(pieces_of(200 + more), seed)
+    part = divide(pieces_of(200, start=one), seed)
+    assert part == {source: whole[source] for source in part}
+    assert divide(pieces_of(200), seed + 1) != divide(pieces_of(200), seed)
+
+
+def test_look_alikes_have_one_part_in_every_set() -> None:
+    ties = [[f"s{n}", f"s{n + 1}", f"s{n + 2}"] for n in range(0, 300, 3)]
+    whole, part = divide(pieces_of(300), 4, ties), divide(pieces_of(150), 4, ties[:50])
+    assert part == {source: whole[source] for source in part}
+    assert all(len({whole[source] for source in tie}) == 1 for tie in ties)
+    sizes = [list(whole.values()).count(split) for split in ("train", "dev", "test")]
+    assert sizes == pytest.approx([214, 43, 43], abs=45)
+
+
+@given(st.integers(1, 12), st.integers(0, 30))
+def test_no_part_is_empty_where_there_are_enough_sources(count: int, seed: int) -> None:
+    found = set(divide(pieces_of(count), seed).values())
+    assert "train" in found and len(found) == min(count, 3)
+    held_out = divide([(Piece("b", "add"), "bench"), *pieces_of(count)], seed)
+    assert held_out["b"] == "test" and len(set(held_out.values())) == min(count + 1, 3)

@@ -10,8 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.conftest import png
+from training.rewards import reading
 from training.rewards.groups import Labels, pairs_of
-from training.rewards.layouts import Item, LayoutError, editreward, layout, layout_names
+from training.rewards.layouts import Item, LayoutError, _reading, editreward, layout, layout_names
 from training.rewards.layouts import edithf as edithf_layout
 from training.rewards.layouts import pairs as pair_files
 
@@ -123,6 +124,46 @@ def test_editreward_refuses_files_of_another_kind(tmp_path: Path) -> None:
         read("editreward", tmp_path)
 
 
+def test_pictures_are_found_whatever_the_order_of_the_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few rows are held: groups that lie apart make the reader go back."""
+    monkeypatch.setattr(reading, "AT_ONCE", 2)
+    rows = [
+        row(key=f"k{n % 3}", left_model=f"m{n}", left_output_image={"bytes": png(n), "path": None}) for n in range(9)
+    ]
+    (tmp_path / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data/train-0.parquet", row_group_size=5)
+    for place, item in enumerate(read("editreward", tmp_path)):
+        images = {one.editor: one.image for one in item.candidates}
+        assert {f"m{n}": png(n) for n in range(place, 9, 3)}.items() <= images.items()
+
+
+@pytest.mark.parametrize(
+    ("limit", "words"),
+    [
+        ({"MAX_ROWS": 2}, r"train-0.parquet: there are more than 2 rows. Import them in parts"),
+        ({"MAX_BLOCK": 100}, r"train-0.parquet: row group 1 has .* Save the table with fewer rows in a row group"),
+    ],
+)
+def test_a_parquet_that_is_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: dict[str, int], words: str
+) -> None:
+    folder = parquet(tmp_path, row(), row(), row())
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", lambda *_arguments, **_more: 1 / 0)
+    for name, value in limit.items():
+        monkeypatch.setattr(reading, name, value)
+    with pytest.raises(LayoutError, match=words):
+        read("editreward", folder)
+    with pytest.raises(LayoutError, match=words):
+        list(_reading.table_lines([folder / "data/train-0.parquet"], ["key"]))
+
+
+def test_the_rows_of_all_parquet_files_together_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parquet(tmp_path, row(), row())
+    monkeypatch.setattr(reading, "MAX_ROWS", 3)
+    with pytest.raises(LayoutError, match="files have more than 3 rows"):
+        read("editreward", parquet(tmp_path, row(), row(), name="data/train-1.parquet"))
+
+
 # EditHF-1M -----------------------------------------------------------------------------------------------------------
 
 HEAD = "edited,instruction,quality,alignment,preservation\n"
@@ -229,6 +270,57 @@ def test_a_link_out_of_the_folder_is_not_followed(write: Write, tmp_path_factory
     (folder / "link.png").symlink_to(outside)
     with pytest.raises(LayoutError, match="leads out of the folder"):
         read("pairs", folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "table"), [("pairs", "pairs.csv"), ("edithf", "scores/train.csv"), ("editreward", "train.json")]
+)
+def test_a_table_behind_a_link_is_not_read(
+    write: Write, tmp_path_factory: pytest.TempPathFactory, name: str, table: str
+) -> None:
+    """Neither the table itself nor its folder may be a link."""
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / Path(table).name).write_text("secret\n[]")
+    folder = write(**IMAGES)
+    (folder / table).parent.mkdir(exist_ok=True)
+    (folder / table).symlink_to(outside / Path(table).name)
+    with pytest.raises(LayoutError, match=r"is a link|neither a \.parquet"):
+        read(name, folder)
+    if "/" in table:
+        (folder / table).unlink()
+        (folder / table).parent.rmdir()
+        (folder / table).parent.symlink_to(outside)
+        with pytest.raises(LayoutError, match="leads out of the folder"):
+            read(name, folder)
+    assert _reading.found(folder, "*/*.csv") == []
+
+
+def test_keys_of_cases_are_never_the_same(write: Write) -> None:
+    files = {**IMAGES, "s-2.png": None}
+    rows = [f"s.png,Add,a.png,b.png,a\ns.png,Remove,a.png,b.png,a\n{'s-2.png,Add,a.png,b.png,a'}\n"]
+    folder = write(**files, **{"pairs.csv": "source,instruction,a,b,verdict\n" + "".join(rows)})
+    assert [item.key for item in read("pairs", folder)] == ["s", "s-2", "s-2-2"]
+    entry = {"path1": "a.png", "path2": "b.png", "model1": "x", "model2": "y"} | dict.fromkeys(
+        [f"model{side}_dim{number}_score" for side in (1, 2) for number in (1, 2)], 2
+    )
+    asked = [("s.png", "Add"), ("s.png", "Remove"), ("s-2.png", "Add")]
+    table = json.dumps([{**entry, "path_src": source, "prompt": text} for source, text in asked])
+    assert [item.key for item in read("editreward", write(**{"train.json": table}))] == ["s", "s-2", "s-2-2"]
+
+
+def test_edithf_keys_are_never_the_same(write: Write) -> None:
+    more = {"source/add/1-2.jpg": None, "edited/one/add/1-2.jpg": None}
+    scores = HEAD + "edited/one/add/1.jpg,Add,1,1,1\nedited/two/add/1.jpg,Put,1,1,1\nedited/one/add/1-2.jpg,Add,1,1,1\n"
+    found = read("edithf", write(**PICTURES, **more, **{"scores/train.csv": scores}))
+    assert [item.key for item in found] == ["source/add/1", "source/add/1-2", "source/add/1-2-2"]
+
+
+def test_json_lines_end_at_line_feeds_alone(tmp_path: Path) -> None:
+    """U+2028 may stand in a JSON string as it is."""
+    path = tmp_path / "x.json"
+    path.write_bytes('{"text": "one\u2028two"}\r\n\n{"text": "four"}\n'.encode())
+    lines = [(line.text("text"), line.where) for line in _reading.json_lines(path)]
+    assert lines == [("one\u2028two", "x.json, line 1"), ("four", "x.json, line 3")]
 
 
 @pytest.mark.parametrize(

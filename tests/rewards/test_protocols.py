@@ -127,6 +127,17 @@ def test_a_tuple_without_a_judged_pair_is_skipped_and_an_unscored_one_is_wrong()
     assert (found["tuples_3"].value, found["tuples_3"].skipped, found["tuples_3_all"].value) == (1, 1, 0.5)
 
 
+def test_subsets_with_unscored_candidates_are_wrong_in_all() -> None:
+    """Of the 10 pairs of five candidates 4 have one without a score, and of the 10 triples 6."""
+    found = values(
+        [ranked(0, 1, 2, 3, 4, 5)], scores((5, 4, 3, 2, None)), Protocol("subsets", tie_threshold=0, resamples=5)
+    )
+    assert (found["tuples_2"], found["tuples_2_all"]) == pytest.approx((1, 0.6))
+    assert (found["tuples_3"], found["tuples_3_all"]) == pytest.approx((1, 0.4))
+    nothing = values([ranked(0, 1, 2, 3)], {}, Protocol("subsets", tie_threshold=0, resamples=5))
+    assert math.isnan(nothing["tuples_2"]) and nothing["tuples_2_all"] == 0
+
+
 @given(st.integers(0, 10**6), st.integers(3, 6))
 @settings(max_examples=20)
 def test_subsets_equal_brute_force(seed: int, size: int) -> None:

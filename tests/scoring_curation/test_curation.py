@@ -163,7 +163,7 @@ def test_several_candidates_of_a_case_over_several_batches(
 def test_a_demo_judge_marks_the_set(data: Dataset, rule: Rule) -> None:
     Judge.objects.update(notice="Demo judge, not a VLM.")
     made = do(start(data, rule))
-    assert made.notice == "Demo data. · Demo judge, not a VLM."
+    assert made.notice == "Demo judge, not a VLM. · Demo data."
     assert made.versions.get().facts["notice"] == made.notice
 
 

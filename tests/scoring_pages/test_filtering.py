@@ -169,7 +169,7 @@ def test_unscored_cases_go_where_the_rule_says_so(
 def test_a_demo_judge_marks_the_set(data: Dataset, versions: dict[str, PromptVersion], judge: Judge) -> None:
     Judge.objects.update(notice="Demo judge, not a VLM.")
     made = do(start(data, rule_of(versions, judge)))
-    assert made.notice == "Demo data. · Demo judge, not a VLM."
+    assert made.notice == "Demo judge, not a VLM. · Demo data."
     assert made.versions.get().facts["notice"] == made.notice
 
 

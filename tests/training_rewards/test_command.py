@@ -62,6 +62,15 @@ def test_files_of_a_list_lie_beside_it(db: None, program: Program, tmp_path: Pat
     ]
 
 
+def test_a_line_ends_at_its_newline_alone(db: None, program: Program, tmp_path: Path) -> None:
+    """Other line separators of Unicode may stand in an instruction as they are."""
+    rows.model()
+    line = {"instruction": "One\u2028two\x85three.", "source": "/s.png", "candidates": ["/1.png"]}
+    (tmp_path / "list.jsonl").write_text(json.dumps(line, ensure_ascii=False) + "\n", encoding="utf-8")
+    score("--model", "mine", "--file", tmp_path / "list.jsonl")
+    assert program.asked == [line]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

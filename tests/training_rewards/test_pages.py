@@ -356,6 +356,26 @@ def test_the_page_of_a_version(browser: Client, labelled: LabelledSet, bob: User
     assert "true score" not in page
 
 
+def test_clear_pairs_stand_below_their_dimension(browser: Client, labelled: LabelledSet) -> None:
+    """They have no correlations: a dash stands there, and where an older training counted no ties."""
+    metrics = rows.metrics()
+    clear = {"accuracy": 0.913, "low": 0.88, "high": 0.95, "pairs": 41, "ties": 2}
+    metrics["test"]["quality"]["clear"] = clear
+    metrics["test"]["alignment"]["clear"] = {"accuracy": None, "low": None, "high": None, "pairs": 0}
+    for name, accuracy in (("constant", 0.5), ("pixel-difference", 0.64)):
+        metrics["baselines"][name]["test"]["quality"]["clear"] = {**clear, "accuracy": accuracy}
+    made = rows.model(labelled_set=labelled, metrics=metrics)
+    page = text_of(browser.get(made.get_absolute_url()))
+
+    def cells(label: str) -> list[str]:
+        row = page[page.index(f"{label}, clear pairs") :]
+        found = re.findall(r"<td[^>]*>(.*?)</td>", row[: row.index("</tr>")])
+        return [re.sub(r"<[^>]+>", "", cell).strip() for cell in found]
+
+    assert cells("Visual quality") == ["0.913", "[0.880, 0.950] above both", "0.500", "0.640", "41", "2", "–", "–"]
+    assert cells("Following") == ["–"] * 8
+
+
 def test_best_of_n_is_there_where_the_truth_is_and_called_so(browser: Client, labelled: LabelledSet) -> None:
     best = {"4": {"picked": 3.22, "random": 2.8, "best": 3.5}}
     made = rows.model(labelled_set=labelled, metrics={**rows.metrics(), "best_of_n": best})
@@ -404,6 +424,9 @@ def test_a_note_is_kept_by_its_owner(browser: Client, labelled: LabelledSet, bob
     made.refresh_from_db()
     assert made.note == "The best."
     assert "at most 500 characters" in text_of(browser.post(where, {"note": "x" * 501}, follow=True))
+    assert "Null characters are not allowed" in text_of(browser.post(where, {"note": "a\0b"}, follow=True))
+    made.refresh_from_db()
+    assert made.note == "The best."
 
 
 def test_a_version_is_deleted_by_page(browser: Client, labelled: LabelledSet, bob: User) -> None:

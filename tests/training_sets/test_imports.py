@@ -11,14 +11,17 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Candidate, Case, Dataset
+from tests import judging
 from tests.conftest import png
 from tests.freezing import run_of
 from tests.training_sets import make
 from training.models import LabelledSet, SetState
 from training.rewards.groups import Dimension, Labels
 from training.rewards.layouts import Item, Made
-from training.sets import imports, keeping, placing
+from training.sets import imports, keeping, placing, queries, services
+from training.sets.card import card
 from webapp.jobs.folder import JobError
+from webapp.jobs.models import Job
 
 pytestmark = pytest.mark.django_db
 HEAD = "source,instruction,a,b,verdict,task,editor_a,editor_b\n"
@@ -50,7 +53,9 @@ def test_an_import_makes_cases_candidates_and_labels(folder: Path, bob: Any) -> 
     assert data is not None and (data.name, data.notice, data.created_by) == ("Votes", "CC BY-NC 4.0", bob)
     assert (made.state, made.groups, made.candidates) == (SetState.READY, 7, 14)
     assert [one["key"] for one in made.dimensions] == ["overall"]
-    assert made.facts["splits"] == {"train": 5, "dev": 1, "test": 1}
+    splits = made.facts["splits"]
+    assert sum(splits.values()) == 7 and min(splits.values()) > 0
+    assert "Only identical files of a source image were tied" in card(made)
     assert made.facts["editors"] == {"flux-x": 7, "other": 7}
     header, groups = placing.open_set(made)
     assert header.notice == "CC BY-NC 4.0"
@@ -133,6 +138,73 @@ def test_an_attempt_after_a_crash_goes_on_with_its_own_data_set(folder: Path, mo
     run_of_again(made)
     made = make.done(made)
     assert made.state == SetState.READY and Dataset.objects.get() == made.dataset == kept[0]
+
+
+@pytest.fixture
+def killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> LabelledSet:
+    """An import whose worker was killed after its data set was made; the job's lease ran out."""
+    made = start()
+    assert made.job is not None
+    with monkeypatch.context() as dying:
+        dying.setattr(imports, "_fill", lambda *_arguments: 1 / 0)
+        dying.setattr(Dataset, "delete", lambda _self: None)
+        dying.setattr(keeping, "fail", lambda _found: None)
+        with pytest.raises(ZeroDivisionError):
+            make.done(made)
+    Job.objects.filter(pk=made.job.pk).update(state="failed", message="The worker is gone.")
+    return LabelledSet.objects.select_related("job").get()
+
+
+def test_a_killed_import_is_shown_as_failed_and_deleted_with_its_data_set(killed: LabelledSet, bob: Any) -> None:
+    browser = Client()
+    browser.force_login(bob)
+    assert killed.state == SetState.MAKING and Dataset.objects.exists()
+    page = browser.get(killed.get_absolute_url()).content.decode()
+    assert "The job did not end well" in page and "The worker is gone." in page
+    assert str(SetState.FAILED.label) in browser.get(reverse("labelled_sets")).content.decode()
+    services.delete(labelled_set=killed)
+    assert not Dataset.objects.exists() and not LabelledSet.objects.exists() and not Case.objects.exists()
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_set_whose_job_goes_on_is_being_made(killed: LabelledSet, state: str) -> None:
+    Job.objects.update(state=state)
+    assert queries.shown(queries.sets().get()).state == SetState.MAKING
+    with pytest.raises(ValidationError, match="Cancel the job first"):
+        services.delete(labelled_set=queries.sets().get())
+
+
+def test_a_data_set_that_has_a_study_stays(killed: LabelledSet) -> None:
+    judging.study(Dataset.objects.get())
+    with pytest.raises(ValidationError, match="There is a study of the data set “Votes”"):
+        services.delete(labelled_set=killed)
+    assert Dataset.objects.exists() and LabelledSet.objects.exists()
+
+
+def test_a_data_set_of_a_ready_set_stays(folder: Path) -> None:
+    services.delete(labelled_set=make.done(start()))
+    assert Dataset.objects.get().cases.count() == 7
+
+
+def test_outputs_are_checked_once_also_after_a_crash(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = start()
+    with monkeypatch.context() as dying:
+        dying.setattr(imports, "start_checks", lambda **_more: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            make.done(made)
+    for _attempt in range(2):
+        run_of_again(made)
+        assert make.done(made).state == SetState.READY
+        assert Job.objects.filter(kind="check").count() == 1
+
+
+def test_two_clicks_make_one_import(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start()
+    monkeypatch.setattr(services, "slug_of", lambda name: "votes")
+    monkeypatch.setattr(LabelledSet, "full_clean", lambda *_arguments, **_more: None)  # neither saw the other
+    with pytest.raises(ValidationError, match="of this name already"):
+        start()
+    assert LabelledSet.objects.count() == Job.objects.count() == 1
 
 
 def run_of_again(made: LabelledSet) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from django.db.models import Count, Max, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from scoring.models import Score
 from training.benchmarks import printed, reading
 from training.benchmarks.services import LAYOUTS, label_of
-from training.benchmarks.showing import NAMES, PERCENT, Cell, cell, figures_of, number, shown_names, tasks_of
+from training.benchmarks.showing import NAMES, PERCENT, Cell, cell, figures_of, number, seen, shown_names, tasks_of
 from training.models import Benchmark, BenchmarkResult
 from training.rewards.layouts import layout
 from training.rewards.protocols import MAIN
@@ -39,12 +41,13 @@ class Block:
 
 @dataclass(frozen=True)
 class Row:
-    """A scorer in one dimension."""
+    """A scorer in one dimension. ``seen``: a warning where it has learned from pictures of this benchmark."""
 
     result: BenchmarkResult
     cells: list[Cell]
     coverage: str
     stale: bool
+    seen: str
 
 
 def benchmarks() -> QuerySet[Benchmark]:
@@ -79,20 +82,23 @@ def page(benchmark: Benchmark, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def _blocks(benchmark: Benchmark, results: list[BenchmarkResult], dimension: str) -> list[Block]:
     """Shares, and then correlations: one table would be too wide. Without figures the first one still names who ran."""
-    stale, there = _stale(results), shown_names(results, dimension)
+    stale, there = _stale(benchmark, results), shown_names(results, dimension)
     halves = [(_("Pairs and tuples"), [name for name in there if name in PERCENT]),
               (_("Correlations"), [name for name in there if name not in PERCENT])]  # fmt: skip
     return [
         Block(
             title=title,
             names=[NAMES[name] for name in names],
-            rows=[Row(one, [cell(name, figures_of(one, dimension)) for name in names], _coverage(one), one.pk in stale)
-                  for one in results],
+            rows=[_row(one, [cell(name, figures_of(one, dimension)) for name in names], stale) for one in results],
             baselines=_baselines(benchmark, dimension, names),
         )
         for place, (title, names) in enumerate(halves)
         if names or place == 0
     ]  # fmt: skip
+
+
+def _row(result: BenchmarkResult, cells: list[Cell], stale: set[int]) -> Row:
+    return Row(result, cells, _coverage(result), result.pk in stale, seen(result))
 
 
 def _baselines(benchmark: Benchmark, dimension: str, names: list[str]) -> list[tuple[str, list[str]]]:
@@ -111,13 +117,20 @@ def _coverage(result: BenchmarkResult) -> str:
     return f"{100 * told['scored'] / told['candidates']:.1f}" if told and told["candidates"] else "–"
 
 
-def _stale(results: list[BenchmarkResult]) -> set[int]:
-    """Results whose judge has newer scores by the same version."""
-    wanted = {(one.version_id, one.judge_id) for one in results}
-    rows = Score.objects.filter(version__in={v for v, _j in wanted}, judge__in={j for _v, j in wanted}).order_by()
-    last = {(v, j): at for v, j, at in rows.values_list("version", "judge").annotate(at=Max("updated_at"))}
-    return {one.pk for one in results if one.figures and (at := last.get((one.version_id, one.judge_id)))
-            and at > one.updated_at}  # fmt: skip
+def _stale(benchmark: Benchmark, results: list[BenchmarkResult]) -> set[int]:
+    """Results whose scorer has scores in the benchmark's data sets that are newer than what was read. One query."""
+    computed = [one for one in results if one.figures]
+    if not computed:
+        return set()
+    news = reduce(or_, (_news(one) for one in computed))
+    changed = set(reading.scores_on(benchmark).filter(news).values_list("version", "judge").distinct())
+    return {one.pk for one in computed if (one.version_id, one.judge_id) in changed}
+
+
+def _news(result: BenchmarkResult) -> Q:
+    read = result.figures.get("read", result.updated_at.isoformat())  # figures of an older version say nothing of it
+    mine = Q(version=result.version_id, judge=result.judge_id)
+    return mine & Q(updated_at__gt=datetime.fromisoformat(read)) if read else mine
 
 
 def _ceiling(benchmark: Benchmark, dimension: str) -> list[tuple[Any, str]]:

@@ -7,13 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from django.core.exceptions import ValidationError
 from django.core.files.storage import default_storage
+from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from annotation.models import Candidate
+from annotation.models import Candidate, Dataset
 from scoring.models import Judge, PromptVersion, Score
-from training.models import Benchmark, LabelledSet
-from training.rewards.groups import Dimension, Group, WrongSet, read_groups
+from training.models import Benchmark, BenchmarkResult, LabelledSet
+from training.reward_models.judges import model_of
+from training.reward_models.registry import KIND
+from training.rewards.groups import TRAIN, Dimension, Group, WrongSet, read_groups
 from training.rewards.protocols import Protocol, counted
 from training.sets import keeping
 from webapp.jobs.folder import JobError
@@ -72,6 +76,34 @@ def scores_of(version: PromptVersion, judge: Judge, groups: list[Group]) -> dict
         mine = rows.filter(candidate__uid__in=some).values_list("candidate__uid", "value")
         found |= {str(uid): value for uid, value in mine if value is not None}
     return found
+
+
+def scores_on(benchmark: Benchmark) -> QuerySet[Score]:
+    """Scores in the data sets of which the benchmark is made, by whatever scorer."""
+    made = benchmark.labelled_set
+    its = Q(pk=made.dataset_id) if made.dataset_id else Q(pk__in=made.studies.values("dataset"))
+    return Score.objects.filter(candidate__case__dataset__in=Dataset.objects.filter(its)).order_by()
+
+
+def newest_score(result: BenchmarkResult) -> str:
+    """When the scorer's scores changed last, in ISO form; empty where there are none."""
+    rows = scores_on(result.benchmark).filter(version=result.version_id, judge=result.judge_id)
+    last = rows.aggregate(last=Max("updated_at"))["last"]
+    return last.isoformat() if last else ""
+
+
+def seen_by(judge: Judge, groups: Sequence[Group]) -> dict[str, int | None]:
+    """Of how many source images of these groups a reward model has learned: {"sources": None where its training set
+    cannot be read, "of"}; nothing for other judges, whose training nobody here knows."""
+    if judge.kind != KIND:
+        return {}
+    here = {group.source_key for group in groups}
+    try:
+        learned = all_groups(model_of(judge.settings).labelled_set)
+        sources = len(here & {group.source_key for group in learned if group.split == TRAIN})
+    except (JobError, ValidationError):
+        return {"sources": None, "of": len(here)}
+    return {"sources": sources, "of": len(here)}
 
 
 def _chunks(uids: Sequence[str]) -> Iterator[Sequence[str]]:

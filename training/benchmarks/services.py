@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 
 from scoring.asking import jobs as asking
@@ -54,18 +54,25 @@ def make(*, labelled_set: LabelledSet, by: User | None, layout: str = "") -> Ben
     """Make a labelled set a benchmark, and start computing what is known without any scorer. Raises ValidationError.
 
     Of published benchmarks every group counts; of other sets the test part alone, where they have one: a model may
-    have been trained on the rest.
+    have been trained on the rest. A set that was made here from studies must have one.
     """
     if labelled_set.state != SetState.READY:
         raise ValidationError(_("This set is not ready. Wait for its job, or look at why it failed."))
     if Benchmark.objects.filter(labelled_set=labelled_set).exists():
         raise ValidationError(_("This set is a benchmark already."))
     has_test = labelled_set.facts.get("splits", {}).get(TEST, 0) > 0
+    if labelled_set.origin.get("kind") == "studies" and not has_test:
+        words = _("This set has no test part, so models learn from all of it. Freeze one with more source images.")
+        raise ValidationError(words)
     splits = () if layout or not has_test else (TEST,)
     protocol = Protocol(tuples=TUPLES.get(layout, SUBSETS), splits=splits)
     made = Benchmark(labelled_set=labelled_set, layout=layout, protocol=protocol.to_json(), created_by=by)
     made.full_clean()
-    made.save()
+    try:
+        with transaction.atomic():
+            made.save()
+    except IntegrityError:  # a second press at the same time
+        raise ValidationError(_("This set is a benchmark already.")) from None
     return start_computing(benchmark=made, by=by)
 
 
@@ -139,8 +146,12 @@ def compute_facts(benchmark: Benchmark, groups: list[Any]) -> None:
 
 
 def compute(result: BenchmarkResult, groups: list[Any]) -> None:
-    """The figures of one scorer from its scores as they are now. Raises JobError."""
+    """The figures of one scorer from its scores as they are now. Raises JobError.
+
+    ``figures`` also says up to when scores were read ("read"), and what a reward model has seen ("seen").
+    """
     benchmark = result.benchmark
+    read = reading.newest_score(result)  # before the scores: a change in between is noticed
     scores = reading.scores_of(result.version, result.judge, groups)
     try:
         found = protocols.measure(
@@ -148,7 +159,8 @@ def compute(result: BenchmarkResult, groups: list[Any]) -> None:
         )
     except WrongProtocol as error:
         raise JobError(str(error)) from None
-    result.figures, result.scored = found, len(scores)
+    result.figures = {**found, "read": read, "seen": reading.seen_by(result.judge, groups)}
+    result.scored = len(scores)
     result.save(update_fields=["figures", "scored", "updated_at"])
 
 

@@ -82,6 +82,17 @@ def tasks_of(result: BenchmarkResult, dimension: str) -> dict[str, dict[str, Fig
     return found
 
 
+def seen(result: BenchmarkResult) -> str:
+    """What must be said of a reward model that has learned from pictures of the benchmark; empty where it has not."""
+    told: Mapping[str, int | None] | None = result.figures.get("seen")
+    if not told or told["sources"] == 0:
+        return ""
+    if told["sources"] is None:
+        return _("Whether it was trained on pictures of this benchmark could not be checked.")
+    words = _("Trained on %(sources)d of the %(of)d source images of this benchmark: its figures flatter.")
+    return words % {"sources": told["sources"], "of": told["of"]}
+
+
 def table_csv(benchmark: Benchmark, results: list[BenchmarkResult]) -> bytes:
     """One line a scorer, dimension, task and figure, in full; the first column says what must be said of the data."""
     names = ("notice", "benchmark", "judge", "prompt", "dimension", "task", "figure", "value", "low", "high", "n",
@@ -94,7 +105,7 @@ def table_csv(benchmark: Benchmark, results: list[BenchmarkResult]) -> bytes:
 
 
 def _lines(benchmark: Benchmark, result: BenchmarkResult) -> list[list[Any]]:
-    notice = " ".join(filter(None, (benchmark.labelled_set.notice, result.judge.notice)))
+    notice = " ".join(filter(None, (seen(result), benchmark.labelled_set.notice, result.judge.notice)))
     head = [notice, str(benchmark), str(result.judge), str(result.version)]
     found = []
     for dimension in result.figures.get("dimensions", {}):

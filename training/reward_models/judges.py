@@ -14,7 +14,7 @@ from training.models import RewardModel
 from training.reward_models.registry import KIND, OVERALL, folder_of
 from webapp.jobs.kinds import GPU
 
-PREPROCESSING = "reward/1"  # how a request becomes an example; pictures are prepared as the checkpoint says
+PREPROCESSING = "reward/2"  # how a request becomes an example, and a score one on the prompt's scale
 
 
 def model_of(settings: Settings) -> RewardModel:

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, ValidationError
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -91,14 +92,18 @@ def _act(request: HttpRequest, found: RewardModel, act: Callable[[], Any], done:
     return redirect(then or made)
 
 
+def _refused(request: HttpRequest, found: RewardModel, form: Form) -> HttpResponse:
+    messages.error(request, " ".join(str(words) for errors in form.errors.values() for words in errors))
+    return redirect(found)
+
+
 @engineers
 @require_POST
 def reward_model_judge(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     found = _model(request, slug, number)
     form = JudgeForm(request.POST, model=found)
     if not form.is_valid():
-        messages.error(request, " ".join(str(words) for errors in form.errors.values() for words in errors))
-        return redirect(found)
+        return _refused(request, found, form)
     data, by = form.cleaned_data, user_of(request)
     return _act(
         request,
@@ -112,7 +117,10 @@ def reward_model_judge(request: HttpRequest, slug: str, number: int) -> HttpResp
 @require_POST
 def reward_model_note(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     found = _model(request, slug, number, change=True)
-    note = request.POST.get("note", "")
+    form = NoteForm(request.POST)
+    if not form.is_valid():
+        return _refused(request, found, form)
+    note = form.cleaned_data["note"]
     return _act(request, found, lambda: registry.set_note(model=found, note=note), _("The note was kept."))
 
 

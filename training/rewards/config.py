@@ -18,6 +18,11 @@ TEXT, POINT, PAIR, BOTH = "text", "point", "pair", "both"
 STAGES = (TEXT, POINT, PAIR, BOTH)
 AGGREGATES = ("mean", "min", "sum")
 DTYPES = ("float32", "bfloat16")
+# What the drawn world's small network has not: it computes in float32, from weights and for pictures of one kind
+NOT_DRAWN = (
+    "model", "revision", "lora_rank", "lora_alpha", "train_vision", "cache_features", "checkpointing", "max_side",
+    "dtype",
+)  # fmt: skip
 
 
 class WrongConfig(Exception):
@@ -77,17 +82,21 @@ class Config:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Config:
-        """A checked configuration; what is not named has its default. Raises WrongConfig."""
+        """A checked configuration; what is not named has the value of the preset. Raises WrongConfig."""
         known = {one.name for one in fields(cls)}
         if unknown := sorted(set(value) - known):
             raise WrongConfig(
                 f"There is no setting {', '.join(unknown)}. The settings are: {', '.join(sorted(known))}."
             )
+        preset = value.get("preset", cls().preset)
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise WrongConfig(f"There is no preset {preset!r:.100}. The presets are: {', '.join(PRESETS)}.")
+        base = PRESETS[preset]
         try:
-            stages = tuple(Stage(**stage) for stage in value.get("stages", [asdict(stage) for stage in cls().stages]))
+            stages = tuple(Stage(**stage) for stage in value.get("stages", map(asdict, base.stages)))
         except TypeError as error:
             raise WrongConfig(f"The setting stages cannot be read: {error}.") from None
-        found = replace(cls(), **{**value, "stages": stages})
+        found = replace(base, **{**value, "stages": stages})
         found.check()
         return found
 
@@ -98,8 +107,25 @@ class Config:
                 raise WrongConfig(f"The setting {name} must be {check.words}; it is {getattr(self, name)!r:.100}.")
         if abs(sum(stage.share for stage in self.stages) - 1) > 1e-6:
             raise WrongConfig("The shares of the stages must add up to 1.")
+        if self.ranking == "none" and not self.anchor and any(stage.objective == BOTH for stage in self.stages):
+            raise WrongConfig("Without a ranking and with anchor 0 there is nothing to learn in a stage both.")
         if self.cache_features and self.train_vision:
             raise WrongConfig("Features can be cached only where the vision tower is frozen: untick one of the two.")
+        self._check_gaps()
+        for name in NOT_DRAWN if self.backbone == "drawn" else ():
+            if getattr(self, name) != getattr(DEFAULT, name):
+                raise WrongConfig(
+                    f"The setting {name} does nothing with the backbone drawn: leave it at "
+                    f"{getattr(DEFAULT, name)!r}, or choose the backbone transformers."
+                )
+
+    def _check_gaps(self) -> None:
+        for stage in self.stages:
+            if stage.large_gaps_first and (stage.objective not in (PAIR, BOTH) or self.ranking == "none"):
+                raise WrongConfig(
+                    f"A stage {stage.objective} with the ranking {self.ranking} does not learn from pairs: leave out "
+                    "its large gaps first."
+                )
 
 
 def _is_stage(stage: Stage) -> bool:
@@ -140,8 +166,9 @@ CHECKS: Mapping[str, Check] = {
     ),
 }
 
+DEFAULT = Config()
 PRESETS: Mapping[str, Config] = {
-    "editloop": Config(),
+    "editloop": DEFAULT,
     "editreward": Config(preset="editreward", ranking="uncertainty", fused=True, anchor=0.1, stages=(Stage(BOTH),)),
     "edithf": Config(
         preset="edithf",

@@ -121,17 +121,26 @@ def pairs_of(labels: Labels, scale: float) -> list[Pair]:
 def _by_ranks(labels: Labels, i: int, j: int) -> tuple[int, float] | None:
     if j >= len(labels.ranks) or (a := labels.ranks[i]) is None or (b := labels.ranks[j]) is None:
         return None
-    return _sign(b - a), abs(b - a) / max(len(labels.ranks) - 1, 1)
+    return _sign(b - a), min(abs(b - a) / max(len(labels.ranks) - 1, 1), 1.0)
 
 
 def _by_mos(labels: Labels, i: int, j: int, scale: float) -> tuple[int, float] | None:
     if j >= len(labels.mos) or (a := labels.mos[i]) is None or (b := labels.mos[j]) is None:
         return None
-    return _sign(a - b), abs(a - b) / scale
+    return _sign(a - b), min(abs(a - b) / scale, 1.0)
 
 
 def _sign(value: float) -> int:
     return (value > EDGE) - (value < -EDGE)
+
+
+def cut_ranks(ranks: Sequence[float | None], whole: int) -> tuple[float | None, ...]:
+    """Mean ranks of the candidates that are left of a group of ``whole``, on the scale of the smaller group: order,
+    ties and gaps stay what they were."""
+    if whole < 2 or len(ranks) >= whole:
+        return tuple(ranks)
+    factor = (len(ranks) - 1) / (whole - 1)
+    return tuple(None if rank is None else 1 + (rank - 1) * factor for rank in ranks)
 
 
 def reordered(labels: Labels, order: Sequence[int]) -> Labels:

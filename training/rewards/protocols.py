@@ -196,9 +196,13 @@ def _pair_figures(table: Table, mu: Floats, protocol: Protocol, again: Resamplin
     }
 
 
-def _both(name: str, earned: Floats, source: Codes, again: Resampling) -> dict[str, Estimate]:
-    """Over what was scored; and ``_all``, what was not scored counted as wrong."""
-    return {name: mean_of(earned, source, again), f"{name}_all": mean_of(np.nan_to_num(earned), source, again)}
+def _both(
+    name: str, earned: Floats, source: Codes, again: Resampling, every: Floats | None = None
+) -> dict[str, Estimate]:
+    """Over what was scored; and ``_all``, what was not scored counted as wrong. ``every``: the latter by row, where a
+    row is a mean of several."""
+    counted_all = np.nan_to_num(earned) if every is None else every
+    return {name: mean_of(earned, source, again), f"{name}_all": mean_of(counted_all, source, again)}
 
 
 def _tuple_figures(table: Table, mu: Floats, protocol: Protocol, again: Resampling) -> dict[str, Estimate]:
@@ -208,21 +212,21 @@ def _tuple_figures(table: Table, mu: Floats, protocol: Protocol, again: Resampli
     right = dict(zip(zip(table.first.tolist(), table.second.tolist(), strict=True), right_pairs(table, mu, protocol),
                      strict=True))  # fmt: skip
     found: dict[str, Estimate] = {}
-    pooled: list[tuple[Floats, Codes]] = []
+    pooled: list[tuple[Floats, Floats, Codes]] = []
     for size in TUPLES:
         members = _members(table.group, size, protocol)
         earned = np.array([_whole(right, tuple(row)) for row in members.tolist()], dtype=np.float64)
         judged = earned >= -1  # false for NaN alone
-        value, source = _mean_by_group(earned[judged], members[judged], table) if judged.any() else _NOTHING
-        pooled.append((value, source))
-        found |= _both(f"tuples_{size}", np.where(value < 0, np.nan, value), source, again)
+        value, every, source = _mean_by_group(earned[judged], members[judged], table) if judged.any() else _NOTHING
+        pooled.append((value, every, source))
+        found |= _both(f"tuples_{size}", value, source, again, every)
     if protocol.tuples == GROUPS:
-        values, sources = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
-        found |= _both("tuples", np.where(values < 0, np.nan, values), sources, again)
+        values, all_values, sources = (np.concatenate(parts) for parts in zip(*pooled, strict=True))
+        found |= _both("tuples", values, sources, again, all_values)
     return found
 
 
-_NOTHING: tuple[Floats, Codes] = (np.empty(0), np.empty(0, dtype=np.int64))
+_NOTHING: tuple[Floats, Floats, Codes] = (np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
 UNSCORED = -1.0
 
 
@@ -243,13 +247,15 @@ def _whole(right: Mapping[tuple[int, int], float], rows: tuple[int, ...]) -> flo
     return UNSCORED if any(map(math.isnan, known)) else float(all(known))
 
 
-def _mean_by_group(earned: Floats, members: Counts, table: Table) -> tuple[Floats, Codes]:
-    """One value a group: the mean of its tuples that were scored, UNSCORED where none was."""
+def _mean_by_group(earned: Floats, members: Counts, table: Table) -> tuple[Floats, Floats, Codes]:
+    """For each group the mean of its tuples that were scored, NaN where none was; the mean of all that people judged,
+    those without a score as 0; and its source."""
     groups, place, code = np.unique(table.group[members[:, 0]], return_index=True, return_inverse=True)
     scored = earned >= 0
     total = np.bincount(code, np.where(scored, earned, 0.0), groups.size)
-    times = np.bincount(code, scored, groups.size)
-    return np.where(times > 0, total / np.maximum(times, 1), UNSCORED), table.source[members[place, 0]]
+    times, judged = np.bincount(code, scored, groups.size), np.bincount(code, minlength=groups.size)
+    value = np.where(times > 0, total / np.maximum(times, 1), np.nan)
+    return value, total / judged, table.source[members[place, 0]]
 
 
 def _calibration(table: Table, mu: Floats, sigma: Floats, again: Resampling) -> dict[str, Estimate]:

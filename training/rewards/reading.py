@@ -9,6 +9,7 @@ import csv
 import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ from training.rewards.layouts import LayoutError
 MIB = 1024 * 1024
 MAX_BYTES = 512 * MIB  # of one table; pictures in parquet do not count
 MAX_ROWS = 2_000_000
+MAX_BLOCK = 1024 * MIB  # of one row group of a parquet file, as it says itself
+AT_ONCE = 64  # rows of a parquet file that are held
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +85,38 @@ class Line:
         return path
 
 
+def is_inside(folder: Path, path: Path) -> bool:
+    """A file beneath the folder that is no link, nor lies behind one that leads out of it."""
+    try:
+        return path.is_file() and not path.is_symlink() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
 def files_of(folder: Path, *endings: str) -> list[Path]:
     """Files beneath the folder with one of the endings, by name; links are passed over."""
     found = (path for path in folder.rglob("*") if path.suffix.lower() in endings)
-    return sorted(path for path in found if path.is_file() and not path.is_symlink())
+    return sorted(path for path in found if is_inside(folder, path))
 
 
-def lines_of(path: Path, needed: Collection[str] = ()) -> Iterator[Line]:
-    """The rows of a .csv, .jsonl or .json table. Raises LayoutError, also where a column of ``needed`` is missing."""
+def free_key(wanted: str, taken: set[str]) -> str:
+    """``wanted``, or with the first number behind it that makes it new; from now on it is ``taken``."""
+    key = next(key for number in count(1) if (key := wanted if number == 1 else f"{wanted}-{number}") not in taken)
+    taken.add(key)
+    return key
+
+
+def lines_of(folder: Path, path: Path, needed: Collection[str] = ()) -> Iterator[Line]:
+    """The rows of a .csv, .jsonl or .json table beneath the folder. Raises LayoutError, also for a link and where a
+    column of ``needed`` is missing."""
+    if not is_inside(folder, path):
+        raise LayoutError(f"{path.name} is a link, or leads out of the folder. Put the file itself there.")
     readers = {".csv": _csv, ".jsonl": _jsonl, ".json": _json}
     if path.stat().st_size > MAX_BYTES:
         raise LayoutError(f"{path.name} is larger than {MAX_BYTES // MIB} MiB. Import it in parts.")
     try:
-        for count, line in enumerate(readers[path.suffix.lower()](path), start=1):
-            if count > MAX_ROWS:
+        for number, line in enumerate(readers[path.suffix.lower()](path), start=1):
+            if number > MAX_ROWS:
                 raise LayoutError(f"{path.name} has more than {MAX_ROWS:,} rows. Import it in parts.")
             _check_columns(line, needed, path.name)
             yield line
@@ -180,18 +201,47 @@ class Spot:
     column: str
 
 
-class Parquet:
-    """Parquet files of one schema: small columns row by row, pictures when they are asked for.
+def check_parquet(file: Any, name: str) -> None:
+    """Refuse by what the file says of itself, before anything of it is read."""
+    if file.metadata.num_rows > MAX_ROWS:
+        raise LayoutError(f"{name}: there are more than {MAX_ROWS:,} rows. Import them in parts.")
+    for place in range(file.num_row_groups):
+        block = file.metadata.row_group(place)
+        columns = (block.column(number) for number in range(block.num_columns))
+        size = max(block.total_byte_size, sum(column.total_uncompressed_size for column in columns))
+        if size > MAX_BLOCK:
+            raise LayoutError(
+                f"{name}: row group {place + 1} has {size // MIB:,} MiB; the limit is {MAX_BLOCK // MIB:,} MiB. "
+                "Save the table with fewer rows in a row group."
+            )
 
-    One block of a picture column is held at a time for each column: files of this kind have a hundred rows a block.
-    """
+
+class _Cells:
+    """One column of one row group, few rows at a time, forwards."""
+
+    def __init__(self, block: tuple[int, int], batches: Iterator[Any]) -> None:
+        self.block, self.start = block, 0
+        self._batches, self._rows = batches, 0
+        self._batch: Any = None
+
+    def cell(self, row: int) -> Any:
+        while row >= self.start + self._rows:
+            self.start += self._rows
+            self._batch = next(self._batches).column(0)
+            self._rows = len(self._batch)
+        return self._batch[row - self.start].as_py()
+
+
+class Parquet:
+    """Parquet files of one schema: small columns row by row, pictures when they are asked for. Of every column a few
+    rows are held, which is quick where pictures are asked for in the order of the rows."""
 
     def __init__(self, paths: list[Path], columns: Collection[str], pictures: Collection[str]) -> None:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         self.paths, self.columns = paths, list(columns)
-        self._held: dict[str, tuple[tuple[int, int], Any]] = {}
+        self._held: dict[str, _Cells] = {}
         self._files = []
         for path in paths:
             try:
@@ -202,35 +252,39 @@ class Parquet:
             if missing := [name for name in (*columns, *pictures) if name not in names]:
                 there = ", ".join(printable(name, 40) for name in sorted(names)[:30])
                 raise LayoutError(f"{path.name}: the column {', '.join(missing)} is missing. There are: {there}.")
+            check_parquet(file, path.name)
             self._files.append(file)
+        if sum(file.metadata.num_rows for file in self._files) > MAX_ROWS:
+            raise LayoutError(f"The parquet files have more than {MAX_ROWS:,} rows. Import them in parts.")
 
     def lines(self) -> Iterator[tuple[Line, int, int, int]]:
         """Each row without its pictures, with its file, block and row in the block."""
-        count = 0
         for number, (path, file) in enumerate(zip(self.paths, self._files, strict=True)):
             before = 0
             for block in range(file.num_row_groups):
-                for row, cells in enumerate(self._read(number, block, self.columns).to_pylist()):
-                    count += 1
-                    if count > MAX_ROWS:
-                        raise LayoutError(f"{path.name}: there are more than {MAX_ROWS:,} rows. Import them in parts.")
-                    yield Line(cells, f"{path.name}, row {before + row + 1}"), number, block, row
-                before += file.metadata.row_group(block).num_rows
+                row = 0
+                for batch in self._batches(number, block, self.columns):
+                    for cells in batch.to_pylist():
+                        yield Line(cells, f"{path.name}, row {before + row + 1}"), number, block, row
+                        row += 1
+                before += row
 
-    def _read(self, number: int, block: int, columns: list[str]) -> Any:
+    def _batches(self, number: int, block: int, columns: list[str]) -> Iterator[Any]:
         import pyarrow as pa
 
+        file = self._files[number]
         try:
-            return self._files[number].read_row_group(block, columns=columns)
+            yield from file.iter_batches(AT_ONCE, row_groups=[block], columns=columns, use_threads=False)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise LayoutError(f"{self.paths[number].name} is damaged: {error!s:.120}.") from None
 
     def picture(self, spot: Spot, where: str) -> bytes:
         """The picture's file: bytes, or {"bytes": …} as the datasets library writes it."""
-        place = (spot.file, spot.block)
-        if self._held.get(spot.column, (None, None))[0] != place:
-            self._held[spot.column] = (place, self._read(*place, [spot.column]).column(0))
-        value = self._held[spot.column][1][spot.row].as_py()
+        held = self._held.get(spot.column)
+        if held is None or held.block != (spot.file, spot.block) or spot.row < held.start:
+            held = _Cells((spot.file, spot.block), self._batches(spot.file, spot.block, [spot.column]))
+            self._held[spot.column] = held
+        value = held.cell(spot.row)
         found = value.get("bytes") if isinstance(value, dict) else value
         if not isinstance(found, bytes) or not found:
             raise LayoutError(f"{where}: {spot.column} holds no picture. Save the table with the pictures inside.")

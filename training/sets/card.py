@@ -40,7 +40,7 @@ def card(found: LabelledSet) -> str:
         f"- Content, SHA-256: `{found.content_hash}`",
         f"- Made: {found.created_at:%Y-%m-%d}, {_origin(found)}",
     ]
-    parts = [lines, _splits(facts), _dimensions(found), _people(facts), _left_out(facts), _makers(facts)]
+    parts = [lines, _splits(found), _dimensions(found), _people(facts), _left_out(facts), _makers(facts)]
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
@@ -61,10 +61,22 @@ def _table(*rows: list[str]) -> list[str]:
     return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
 
 
-def _splits(facts: dict[str, Any]) -> list[str]:
+def _splits(found: LabelledSet) -> list[str]:
+    facts = found.facts
     rows = [[split, f"{facts['splits'][split]:,}", f"{facts['sources'][split]:,}"] for split in SPLITS]
     about = "By source image: no picture is in two splits. What its data set held out is not in the train part."
+    about += f" {_look_alikes(found)}"
     return ["## Splits", "", *_table(["split", "groups", "source images"], *rows), "", about]
+
+
+def _look_alikes(found: LabelledSet) -> str:
+    if found.origin["kind"] != "studies":
+        return "Only identical files of a source image were tied: pictures that look alike may be in two splits."
+    if not found.origin["wish"]["near"]:
+        return "By choice, pictures that look alike were not tied: they may be in two splits."
+    known = "Pictures that look alike are in one split, as far as they have a perceptual hash"
+    unhashed = found.facts.get("unhashed")
+    return f"{known}." if unhashed is None else f"{known}; {unhashed:,} source images had no perceptual hash."
 
 
 def _dimensions(found: LabelledSet) -> list[str]:

@@ -1,31 +1,56 @@
 """Splits of a training set: 5 to 1 to 1 by source image, and what was held out before stays held out. Pure.
 
 A source image with a case of the splits "test" or "bench" is in the test part, one with a case of "dev" in the
-development part (test goes before dev), and so is every image that looks like it. The others are dealt, so that the
-whole comes as near to 5 : 1 : 1 as it can.
+development part (test goes before dev), and so is every image that looks like it. The others have the part that a hash
+of the image's key and the seed says: it does not depend on what else is in the set, so that a test image of one set is
+no training image of the next one with that seed. Images that look alike go by the first of their keys.
+
+A set so small that a part would be empty gives it the images whose hash comes nearest, as far as there are enough.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from annotation.curation.splits import Piece, split_sources
+from annotation.curation.splits import Piece
 from training.rewards.groups import DEV, SHARES, SPLITS, TEST, TRAIN
 
 HELD_OUT = {"bench": TEST, "test": TEST, "dev": DEV}
+ENDS = tuple(sum(SHARES[: place + 1]) / sum(SHARES) for place in range(len(SHARES)))  # of the parts, in 0..1
+MIDDLES = {split: end - share / sum(SHARES) / 2 for split, share, end in zip(SPLITS, SHARES, ENDS, strict=True)}
 
 
 def divide(pieces: Sequence[tuple[Piece, str]], seed: int, look_alikes: Iterable[Iterable[str]] = ()) -> dict[str, str]:
     """The part (train, dev, test) of every source image. ``pieces``: each case, and its split in its data set."""
     groups = [list(group) for group in look_alikes]
     fixed = _fixed(pieces, groups)
-    free = [piece for piece, _split in pieces if piece.source not in fixed]
-    if not free:
-        return fixed
-    tied = [[source for source in group if source not in fixed] for group in groups]
-    have = Counter(fixed[piece.source] for piece, _split in pieces if piece.source in fixed)
-    return {**fixed, **split_sources(free, _parts(len(pieces), have), seed, tied)}
+    free = {piece.source for piece, _split in pieces} - fixed.keys()
+    tied = [members for group in groups if (members := sorted(free.intersection(group)))]
+    single = free.difference(*tied)
+    places = {members[0]: _place(members[0], seed) for members in [*tied, *([source] for source in single)]}
+    parts = {
+        key: next(split for split, end in zip(SPLITS, ENDS, strict=True) if at < end) for key, at in places.items()
+    }
+    _fill(parts, places, Counter(fixed.values()))
+    found = {source: parts[members[0]] for members in tied for source in members}
+    return {**fixed, **found, **{source: parts[source] for source in single}}
+
+
+def _place(key: str, seed: int) -> float:
+    """Where the key stands in 0..1 (1 excluded), as if by lot."""
+    digest = hashlib.sha256(f"{seed}/{key}".encode()).digest()
+    return int.from_bytes(digest[:6], "big") / 2**48  # 48 bits: a float holds them all, and never rounds up to 1
+
+
+def _fill(parts: dict[str, str], places: dict[str, float], fixed: Counter[str]) -> None:
+    """No part is empty, as long as another one has two: training first, then test."""
+    for split in (TRAIN, TEST, DEV):
+        have = Counter(parts.values()) + fixed
+        spare = [key for key, part in parts.items() if have[part] > 1 or split == TRAIN]
+        if not have[split] and spare:
+            parts[min(spare, key=lambda key: (abs(places[key] - MIDDLES[split]), key))] = split
 
 
 def _fixed(pieces: Iterable[tuple[Piece, str]], groups: Iterable[Sequence[str]]) -> dict[str, str]:
@@ -44,10 +69,3 @@ def strictest(parts: Iterable[str]) -> str:
     """The most held out of some parts; empty for none."""
     there = set(parts)
     return next((part for part in (TEST, DEV, TRAIN) if part in there), "")
-
-
-def _parts(total: int, have: Mapping[str, int]) -> dict[str, float]:
-    """What part of the free cases goes where, so that the whole has its shares."""
-    wanted = {split: total * share / sum(SHARES) for split, share in zip(SPLITS, SHARES, strict=True)}
-    missing = {split: max(0.0, wanted[split] - have.get(split, 0)) for split in SPLITS}
-    return {split: part / sum(missing.values()) for split, part in missing.items()}

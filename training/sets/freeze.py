@@ -51,7 +51,9 @@ def preview(studies: Sequence[Study], wish: Wish) -> dict[str, Any]:
 
 def about(joined: Joined, gathered: Gathered, studies: Sequence[Study]) -> dict[str, Any]:
     """What the card says beside the counts of the groups."""
+    unhashed = {} if gathered.unhashed is None else {"unhashed": gathered.unhashed}
     return {
+        **unhashed,
         "raters": joined.raters,
         "agreement": joined.agreement,
         "left_out": {name: count for name, count in sorted(gathered.left_out.items()) if count},
@@ -74,7 +76,9 @@ def make(run: JobRun, labelled_set: LabelledSet) -> LabelledSet:
         gathered, splits = gather(studies, wish)
     except ValidationError as error:
         raise JobError(" ".join(error.messages)) from error
-    dimensions = gathered.joined.dimensions
+    dimensions, raters = gathered.joined.dimensions, gathered.joined.raters
+    labelled_set.notice = services.notice_of(studies, raters)
+    labelled_set.is_simulated = any(study.is_simulated for study in studies) or raters["simulated"] > 0
     header = Header(labelled_set.name, dimensions, notice=labelled_set.notice)
     groups = with_splits(gathered.groups(), splits)
     written = keeping.write(run, dimensions, groups, header, len(gathered.joined.said))
@@ -85,9 +89,10 @@ def make(run: JobRun, labelled_set: LabelledSet) -> LabelledSet:
 
 
 def _known(draft: LabelledSet, content_hash: str) -> LabelledSet | None:
-    """A set of the same studies with the same content: a second one would be the same under another name."""
+    """A set of the same studies with the same content and notice: a second one would be the same under another name."""
     wanted = draft.origin["studies"]
-    same = LabelledSet.objects.filter(content_hash=content_hash, state=SetState.READY).exclude(pk=draft.pk)
+    about = {"notice": draft.notice, "is_simulated": draft.is_simulated}
+    same = LabelledSet.objects.filter(content_hash=content_hash, state=SetState.READY, **about).exclude(pk=draft.pk)
     return next((one for one in same.order_by("pk") if one.origin.get("studies") == wanted), None)
 
 
@@ -99,6 +104,8 @@ def _work(run: JobRun, job: Job) -> dict[str, Any]:
     if labelled_set is None:
         raise JobError(_("The training set was deleted."))
     if labelled_set.state == SetState.READY:  # an attempt before this one ended as its worker died
+        if labelled_set.origin["kind"] == "import":
+            imports.check_outputs(labelled_set)
         return _summary(labelled_set, new=True)
     LabelledSet.objects.filter(pk=labelled_set.pk).update(state=SetState.MAKING)
     labelled_set.state = SetState.MAKING

@@ -13,7 +13,7 @@ from annotation.curation.phash import NEAR, near_groups
 from annotation.curation.splits import Piece
 from annotation.models import Candidate, Case, Source
 from scoring.stats.pairs import Pairs, cross_check
-from training.rewards.groups import Dimension, Entry, Group, Labels, pairs_of
+from training.rewards.groups import Dimension, Entry, Group, Labels, cut_ranks, pairs_of
 from training.sets.dividing import divide
 from training.sets.joining import Joined, Said
 
@@ -24,11 +24,13 @@ CHUNK = 500  # cases read at once
 class Gathered:
     """Groups without their part of the split, one pass over the database each time ``groups`` is called.
 
-    ``left_out``: counts by reason, of the last whole pass.
+    ``left_out``: counts by reason, of the last whole pass. ``unhashed``: sources that no perceptual hash could tie to
+    those that look alike; None where nothing was to be tied.
     """
 
     joined: Joined
     left_out: Counter[str] = field(default_factory=Counter)
+    unhashed: int | None = None
 
     def groups(self) -> Iterator[tuple[Group, str]]:
         """Each group, with the split of its case in its data set, in the order of the cases' keys in the database."""
@@ -92,7 +94,10 @@ def _labelled(said: Said) -> set[int]:
 def labels_of(said: Said, candidates: Sequence[int], dimension: Dimension) -> Labels | None:
     """Labels by place in ``candidates``, with the pairs that ranks or verdicts and MOS contradict; None for nothing."""
     place = {pk: number for number, pk in enumerate(candidates)}
-    ranks = tuple(said.ranks.get(pk) for pk in candidates) if said.ranks.keys() & place.keys() else ()
+    ranks: tuple[float | None, ...] = ()
+    if said.ranks.keys() & place.keys():
+        missing = len(said.ranks.keys() - place.keys())
+        ranks = cut_ranks([said.ranks.get(pk) for pk in candidates], len(candidates) + missing)
     mos = tuple(said.mos.get(pk) for pk in candidates) if said.mos.keys() & place.keys() else ()
     both = sorted((pair, outcome) for pair, outcome in said.pairs.items() if {*pair} <= place.keys())
     pairs = [(place[a], place[b], outcome) for (a, b), outcome in both]
@@ -127,17 +132,26 @@ def contradictions(
 def splits_of(gathered: Gathered, seed: int, near: bool) -> dict[str, str]:
     """The part of every source image of the groups. One pass."""
     pieces = [(Piece(group.source_key, group.task), split) for group, split in gathered.groups()]
-    ties = look_alikes({piece.source for piece, _split in pieces}) if near else []
-    return divide(pieces, seed, ties)
+    if not near:
+        return divide(pieces, seed)
+    sources = {piece.source for piece, _split in pieces}
+    hashes = hashes_of(sources)
+    gathered.unhashed = len(sources) - len(hashes)
+    return divide(pieces, seed, look_alikes(hashes))
 
 
-def look_alikes(sources: set[str]) -> list[list[str]]:
-    """Sources that look the same, as far as their perceptual hashes were computed."""
+def hashes_of(sources: set[str]) -> dict[str, str]:
+    """Perceptual hashes of the sources, as far as they were computed."""
     hashes: dict[str, str] = {}
     ordered = sorted(sources)
     for start in range(0, len(ordered), CHUNK):
         rows = Source.objects.filter(image__sha256__in=ordered[start : start + CHUNK]).exclude(phash="")
         hashes |= dict(rows.values_list("image__sha256", "phash"))
+    return hashes
+
+
+def look_alikes(hashes: Mapping[str, str]) -> list[list[str]]:
+    """Sources that look the same."""
     names = sorted(hashes)
     return [[names[place] for place in group] for group in near_groups([hashes[name] for name in names], NEAR)]
 

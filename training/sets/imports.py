@@ -29,6 +29,7 @@ from training.sets.staging import Staged, lines_of, splits_of, stage, write_case
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, JobRun
+from webapp.jobs.models import Job
 
 TRAINING = ("editreward", "edithf", "pairs")  # layouts that the page of training sets offers
 CHUNK = 500
@@ -102,7 +103,7 @@ def start_import(
     title = _("Import %(name)s") % {"name": name}
     made.job = jobs.start(kind=services.KIND, title=title, config={"set": str(made.uid), **origin}, by=by)
     made.full_clean(exclude=["origin", "dimensions", "facts", "studies"])
-    made.save()
+    services.save_new(made)
     return made
 
 
@@ -139,8 +140,15 @@ def make(run: JobRun, labelled_set: LabelledSet) -> LabelledSet:
     finally:
         shutil.rmtree(staged.folder, ignore_errors=True)
         staged.lines.unlink(missing_ok=True)
-    start_checks(dataset=dataset, by=labelled_set.created_by)
+    check_outputs(made)
     return made
+
+
+def check_outputs(labelled_set: LabelledSet) -> None:
+    """Start the checks of an imported set's candidates, once: also where an attempt died before it came to that."""
+    dataset = labelled_set.dataset
+    if dataset and not Job.objects.filter(kind="check", config__dataset=str(dataset.uid)).exists():
+        start_checks(dataset=dataset, by=labelled_set.created_by)
 
 
 def _dataset_of(labelled_set: LabelledSet) -> Dataset:

@@ -27,6 +27,14 @@ def sets() -> QuerySet[LabelledSet]:
     return LabelledSet.objects.select_related("created_by", "job", "dataset")
 
 
+def shown(found: LabelledSet) -> LabelledSet:
+    """The set as pages show it: one whose job is over and did not make it has failed, though a worker that was killed
+    could not write that down. The row is not changed, so that the job can be resumed."""
+    if found.state == SetState.MAKING and not (found.job and found.job.is_active):
+        found.state = SetState.FAILED
+    return found
+
+
 @dataclass(frozen=True)
 class DimensionRow:
     """A dimension's line of the table, and the bars of its gaps (small to large)."""

@@ -26,7 +26,10 @@ MOST_MARKS = 300_000  # that a preview reads
 
 @engineers
 def labelled_sets(request: HttpRequest) -> HttpResponse:
-    return render(request, "labelled_sets/labelled_sets.html", {"page": page_of(request, queries.sets())})
+    page = page_of(request, queries.sets())
+    for found in page:
+        queries.shown(found)
+    return render(request, "labelled_sets/labelled_sets.html", {"page": page})
 
 
 @engineers
@@ -75,7 +78,11 @@ def _found(request: HttpRequest, slug: str, change: bool = False) -> LabelledSet
 def labelled_set(request: HttpRequest, slug: str) -> HttpResponse:
     found = _found(request, slug)
     may = may_change(user_of(request), found.created_by_id)
-    context = {**queries.page_of_set(found), "may_change": may, "form": RenameForm(initial={"name": found.name})}
+    context = {
+        **queries.page_of_set(queries.shown(found)),
+        "may_change": may,
+        "form": RenameForm(initial={"name": found.name}),
+    }
     return render(request, "labelled_sets/labelled_set.html", context)
 
 

@@ -68,8 +68,11 @@ def test_a_loaded_model_scores_as_before(folder: Path, original: Scorer) -> None
         "reward.json", "heads.safetensors", "backbone", "drawn.safetensors"
     }  # fmt: skip
     one = before[0][0]
-    assert one.overall == pytest.approx((one.mu["alignment"] + one.mu["overall"]) / 2, abs=1e-4)
-    assert one.overall_sigma == pytest.approx(np.hypot(one.sigma["alignment"], one.sigma["overall"]) / 2, rel=1e-5)
+    scaled = (one.mu["alignment"] - 3) / 4 + (one.mu["overall"] - 50) / 100  # each on its own scale
+    assert one.overall == pytest.approx(26.5 + 52 * scaled / 2, abs=1e-4)
+    assert one.overall_sigma == pytest.approx(
+        52 * np.hypot(one.sigma["alignment"] / 4, one.sigma["overall"] / 100) / 2, rel=1e-5
+    )
     assert loaded.told["notice"] == "Demo data." and len(loaded.fingerprint) == 64
 
 

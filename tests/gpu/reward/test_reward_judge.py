@@ -1,18 +1,21 @@
 """A reward model behind the judge protocol: one pass a group, scores on the request's scale, and what is refused."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from scoring.judging.contract import JudgeError, Reply, Request, Status
 from scoring.judging.render import CaseFacts, PromptText, render
 from tests.gpu.reward.saved import OTHER, PAIR, saved, written
 from training.gpu.judges import check_settings, judge_names, load_judge
-from training.gpu.judges.reward import CANNOT, RewardJudge
+from training.gpu.judges.reward import CANNOT, RewardJudge, within
 from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scored, Scorer
 
@@ -61,7 +64,7 @@ def test_it_works(judge: RewardJudge, files: dict[str, Path]) -> None:
     (reply,) = judge.judge([request(files, "a", "a-good")])
     raw = json.loads(reply.raw)
     assert reply.status is Status.PARSED
-    assert reply.score == pytest.approx(min(5, max(1, raw["mu"]["alignment"])), abs=1e-6)
+    assert reply.score == pytest.approx(1 + 4 * within((raw["mu"]["alignment"] - 1) / 4), abs=1e-6)
     assert set(raw["mu"]) == set(raw["sigma"]) == {"alignment", "overall"} and raw["scale"] == [0.5, 52.5]
     assert reply.model.startswith("mine v2 ") and reply.cost == 0.0 and "alignment" in reply.reasoning
 
@@ -78,15 +81,40 @@ def test_candidates_of_one_case_are_one_pass_and_come_back_in_order(judge: Rewar
 
 
 def test_the_models_scale_is_brought_to_the_requests(folder: Path, files: dict[str, Path]) -> None:
-    """Linearly, end to end; a score beyond an end is at the end."""
+    """Linearly but near the ends; a score beyond an end stays within the request's scale."""
     own = load_judge("reward", {**SETTINGS, "folder": str(folder), "dimension": "overall"})
     (reply,) = own.judge([request(files, "a", "a-good", low=0, high=9)])
     value = json.loads(reply.raw)["mu"]["overall"]  # people's own overall, from 0 to 100
-    assert reply.score == pytest.approx(9 * value / 100, abs=1e-5)
     assert isinstance(own, RewardJudge)
-    for mu, wanted in ((-7.0, 0.0), (0.0, 0.0), (50.0, 4.5), (100.0, 9.0), (140.0, 9.0)):
+    assert reply.score == pytest.approx(9 * within(value / 100), abs=1e-5)
+    ends = ((-45.0, 0.0409), (0.0, 0.225), (5.0, 0.45), (50.0, 4.5), (95.0, 8.55), (100.0, 8.775), (145.0, 8.9591))
+    for mu, wanted in ends:
         scored = Scored({"overall": mu}, {"overall": 1.0}, mu, 1.0, 0, 100)
-        assert own._reply(request(files, "a", "a-good", low=0, high=9), scored, 0.0).score == wanted
+        found = own._reply(request(files, "a", "a-good", low=0, high=9), scored, 0.0).score
+        assert found == pytest.approx(wanted, abs=1e-4)
+
+
+@given(st.floats(-1000, 1000, width=32), st.floats(-1000, 1000, width=32))
+def test_the_order_is_kept_beyond_the_ends(first: float, second: float) -> None:
+    """Strictly: two scores of the model that differ never become a tie."""
+    low, high = sorted((first, second))
+    assume(high - low > 1e-6 * max(1.0, abs(low), abs(high)))
+    assert 0 < within(low) < within(high) < 1
+
+
+def test_the_inner_part_of_the_scale_is_left_as_it_is() -> None:
+    assert [within(share) for share in (0.05, 0.3, 0.5, 0.95)] == [0.05, 0.3, 0.5, 0.95]
+    for end, step in ((0.05, -1e-6), (0.95, 1e-6)):  # it goes on with the same slope
+        assert (within(end + step) - end) / step == pytest.approx(1, abs=1e-3)
+    assert within(-0.3) == pytest.approx(1 - within(1.3))
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_score_that_is_no_number_is_no_score(judge: RewardJudge, files: dict[str, Path], value: float) -> None:
+    scored = Scored({"alignment": value, "overall": 1.0}, {"alignment": 1.0, "overall": 1.0}, 1.0, 1.0, 1, 5)
+    reply = judge._reply(request(files, "a", "a-good"), scored, 0.0)
+    assert (reply.status, reply.score, reply.kind) == (Status.FAILED, None, "number")
+    assert "no finite number for alignment" in reply.note
 
 
 def test_a_model_without_an_overall_dimension_brings_all_together(judge: RewardJudge, files: dict[str, Path]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import http.client
 import json
+import math
 import os
 import socket
 import subprocess
@@ -11,17 +12,20 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.gpu.reward.saved import OTHER, PAIR, photograph, pictures, saved
 from training.gpu.editors import CannotEdit
 from training.gpu.reward import serve, wire
-from training.gpu.reward.answers import answers
-from training.gpu.reward.network import Example
-from training.gpu.reward.scorer import Scored
+from training.gpu.reward.answers import answers, problem_of, told
+from training.gpu.reward.network import Example, Prepared
+from training.gpu.reward.scorer import Scored, Scorer
 from training.gpu.reward.serve import Queue, Service, main
 from training.gpu.reward.wire import Refusal, read_request
 
@@ -89,8 +93,6 @@ def test_it_works(port: int, folder: Path) -> None:
     first, other = (one["candidates"] for one in found["items"])
     assert set(first[0]) == {"overall", "overall_sigma", "scale", "mu", "sigma"} and first[0]["scale"] == [0.5, 52.5]
     assert list(first[2]) == ["error"] and len(first) == 3 and len(other) == 1
-
-    from training.gpu.reward.scorer import Scorer
 
     examples = read_request(json.dumps({"items": [item(PAIR), second]}).encode())
     mine = Scorer.load(folder, "cpu").score(examples)
@@ -160,6 +162,7 @@ def test_a_folder_that_is_no_model_does_not_start(
     [
         ({"instruction": " "}, 422, "items[0].instruction must be a text"),
         ({"instruction": "x" * 4001}, 422, "4000 are the most"),
+        ({"instruction": "half \ud83d"}, 422, "items[0].instruction has half a character"),
         ({"candidates": []}, 422, "at least one"),
         ({"candidates": "x"}, 422, "must be a list"),
         ({"source": 5}, 422, "items[0].source must be a picture"),
@@ -265,6 +268,14 @@ def test_a_batch_that_fails_is_said_and_the_next_is_served(caplog: pytest.LogCap
     assert "a batch was not scored" in caplog.text
 
 
+def test_a_bad_request_does_not_fail_the_others_of_its_batch(caplog: pytest.LogCaptureFixture) -> None:
+    model = Slow()
+    found = run_queue(model, *(example(key) for key in ("x", "y", "bad", "zz")))
+    assert ["y", "bad", "zz"] in model.batches or ["x", "y", "bad", "zz"] in model.batches
+    assert [type(one) for one in found] == [list, list, Refusal, list] and found[2].status == 503
+    assert [found[place][0][0].overall for place in (0, 1, 3)] == [1, 1, 2]
+
+
 def test_too_many_waiting_are_refused() -> None:
     found = run_queue(Slow(), *(example("x") for _one in range(serve.MOST_WAITING + 3)))
     refused = [one for one in found if isinstance(one, Refusal)]
@@ -284,12 +295,62 @@ def test_a_candidate_that_is_refused_leaves_the_others_their_scores() -> None:
     assert [[isinstance(one, str) for one in group] for group in found] == [[False, True, False], [False]]
 
 
+class Counting:
+    """A network of one dimension whose score is the candidate itself, and which notes the size of each pass."""
+
+    dimensions = ("overall",)
+
+    def __init__(self) -> None:
+        self.passes: list[int] = []
+        self.backbone = self
+
+    def eval(self) -> "Counting":
+        return self
+
+    def prepare(self, one: Example) -> Prepared:
+        return Prepared(one.key, {"mu": torch.tensor([[float(c)] for c in one.candidates])}, 1, len(one.candidates))  # type: ignore[arg-type]
+
+    def collate(self, rows: Sequence[Prepared]) -> torch.Tensor:
+        return torch.cat([row.tensors["mu"] for row in rows])
+
+    def __call__(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        self.passes.append(len(batch))
+        return batch, torch.zeros_like(batch)
+
+
+def test_many_candidates_of_one_source_are_several_passes() -> None:
+    network, told = Counting(), {"dimensions": [{"key": "overall", "low": 0, "high": 200}], "aggregate": "mean"}
+    sizes = (3, 150, 1, 64)
+    asked = [Example(f"{size}", "i", None, tuple(range(size))) for size in sizes]  # type: ignore[arg-type]
+    found = Scorer(network, told).score(asked)  # type: ignore[arg-type]
+    assert [[one.mu["overall"] for one in group] for group in found] == [list(range(size)) for size in sizes]
+    assert sum(network.passes) == sum(sizes) and max(network.passes) <= 64
+
+
+def test_a_group_that_is_cut_has_the_same_scores(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = read_request(json.dumps({"items": [item(PAIR), item(OTHER)]}).encode())
+    scorer = Scorer.load(folder, "cpu")
+    whole = scorer.score(asked)
+    monkeypatch.setattr("training.gpu.reward.scorer.MOST_CANDIDATES", 1)
+    cut = scorer.score(asked)
+    assert [len(group) for group in cut] == [2, 2]
+    for one, other in zip(chain(*whole), chain(*cut), strict=True):
+        assert one.mu == pytest.approx(other.mu, rel=1e-4) and one.sigma == pytest.approx(other.sigma, rel=1e-4)
+
+
+def test_a_score_that_is_no_number_is_an_error_and_never_in_json() -> None:
+    good = Scored({"a": 1.0}, {"a": 0.5}, 1.0, 0.5, 0, 9)
+    assert problem_of(good) == "" and problem_of("Odd.") == "Odd."
+    broken = (replace(good, overall=math.nan), replace(good, mu={"a": math.inf}), replace(good, sigma={"a": math.nan}))
+    for one in broken:
+        assert "no finite number" in problem_of(one) and list(told(one)) == ["error"]
+
+
 # Files of the command line -------------------------------------------------------------------------------------------
 
 
 def test_files_are_scored_by_line(folder: Path, tmp_path: Path) -> None:
     from training.gpu.reward.score_files import WrongLine, score_lines
-    from training.gpu.reward.scorer import Scorer
 
     names = []
     for name, data in zip(("s", "good", "bright"), pictures(PAIR), strict=True):
@@ -306,6 +367,8 @@ def test_files_are_scored_by_line(folder: Path, tmp_path: Path) -> None:
     assert ["error" in row for row in rows] == [False, True, False, True]
     assert [Path(row["candidate"]).stem for row in rows] == ["good", "photo", "bright", "gone"]
     assert "does not exist" in rows[3]["error"] and rows[0]["overall"] != rows[2]["overall"]
+    with pytest.raises(WrongLine, match=r"Line 1: .* half a character"):
+        list(score_lines(scorer, [json.dumps({**line, "instruction": "half \udc00"})]))
     for wrong in ("{", "5", '{"instruction": "x"}', '{"instruction": 1, "source": "s", "candidates": []}'):
         with pytest.raises(WrongLine, match="Line 2"):
             list(score_lines(scorer, [json.dumps(line), wrong]))

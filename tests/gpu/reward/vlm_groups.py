@@ -35,7 +35,10 @@ def made(kind: str, dimensions: Sequence[str] = DIMENSIONS, **values: Any) -> Tr
     """A backbone on tiny random weights; ``lora_rank`` 0 unless told."""
     folder = folder_of(kind, SCALE)
     told = {"backbone": "transformers", "model": str(folder), "lora_rank": 0, "device": "cpu", "max_side": 48}
-    return build(Config.from_json({**told, **values}), dimensions)
+    config = Config.from_json({**told, **values})
+    backbone = build(config, dimensions)
+    backbone.configure(config)
+    return backbone
 
 
 def states(backbone: TransformersBackbone, examples: Sequence[Example]) -> Any:

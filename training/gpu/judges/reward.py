@@ -3,11 +3,14 @@
 Settings: {"model", "number", "dimension", "folder", "fingerprint", "device"}; the web side adds the folder and the
 fingerprint. The dimension is one of the model's own, or "overall": all of them together where none has that name. The
 candidates of one source and instruction are scored in one pass.
+
+The model's scale becomes the request's: see ``within``. A score that is no finite number is a failure, never a score.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 OVERALL = "overall"
 CANNOT = "cannot judge"
 WHY = "A reward model reads the instruction alone."
+EDGE = 0.05  # of the scale at each end, where scores are pressed together
 KNOWN = ("model", "number", "dimension", "folder", "fingerprint", "device")
 
 Asked = tuple[int, Image.Image]  # a request's place, and its edited picture
@@ -82,8 +86,11 @@ class RewardJudge:
         if isinstance(answer, str):
             return self._refused("picture", answer)
         value, sigma = self._value(answer)
-        share = min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
-        score = request.low + (request.high - request.low) * share
+        if not (math.isfinite(value) and math.isfinite(sigma)):
+            note = f"The reward model gave no finite number for {self.dimension}: its files may be damaged."
+            return Reply(Status.FAILED, kind="number", note=note, model=self.name)
+        share = within((value - self.low) / (self.high - self.low))
+        score = min(request.high, request.low + (request.high - request.low) * share)
         questions = tuple(QuestionAnswer(key, CANNOT, WHY) for key in request.questions)
         words = f"{self.dimension}: {value:.2f} ± {sigma:.2f} on its scale from {self.low:g} to {self.high:g}."
         raw = json.dumps(_raw(answer), ensure_ascii=False)
@@ -96,6 +103,19 @@ class RewardJudge:
 
     def _refused(self, kind: str, note: str) -> Reply:
         return Reply(Status.REFUSED, kind=kind, note=note, model=self.name)
+
+
+def within(share: float) -> float:
+    """A place on the model's scale, 0 and 1 its ends, as a place strictly between them; strictly increasing.
+
+    Unchanged from EDGE to 1 - EDGE. Beyond, EDGE / (1 + x) is left to the end, where x is how far beyond in units of
+    EDGE: the slope goes on from 1, and the order of scores that lie outside of the scale is kept.
+    """
+    if share < EDGE:
+        return EDGE / (1 + (EDGE - share) / EDGE)
+    if share > 1 - EDGE:
+        return 1 - EDGE / (1 + (share - (1 - EDGE)) / EDGE)
+    return share
 
 
 def _raw(scored: Scored) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -29,6 +30,20 @@ def answers(scorer: Scores, examples: Sequence[Example]) -> list[list[Answer]]:
             return [[str(error)]]
         alone = (Example(example.key, example.instruction, example.source, (one,)) for one in example.candidates)
         return [[found for one in alone for found in answers(scorer, [one])[0]]]
+
+
+def problem_of(answer: Answer) -> str:
+    """Why there is no score to give on; empty where there is one. JSON knows no NaN."""
+    if isinstance(answer, str):
+        return answer
+    numbers = (answer.overall, answer.overall_sigma, *answer.mu.values(), *answer.sigma.values())
+    return "" if all(map(math.isfinite, numbers)) else "The model gave no finite number: its files may be damaged."
+
+
+def told(answer: Answer) -> dict[str, Any]:
+    """The score as JSON, or {"error": why there is none}: the others of the request have their scores."""
+    problem = problem_of(answer)
+    return {"error": problem} if problem or isinstance(answer, str) else to_json(answer)
 
 
 def to_json(scored: Scored) -> dict[str, Any]:

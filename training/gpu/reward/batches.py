@@ -9,19 +9,32 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 
 from training.gpu.editors import CannotEdit
 from training.gpu.reading import read_picture
 from training.gpu.reward.network import Backbone, Example, Prepared
 from training.gpu.reward.objective import Targets
 from training.rewards.config import Config, Stage
-from training.rewards.groups import Dimension, Group, Header, Labels, Pair, WrongSet, pairs_of, read_groups, read_header
+from training.rewards.groups import (
+    Dimension,
+    Group,
+    Header,
+    Labels,
+    Pair,
+    WrongSet,
+    cut_ranks,
+    pairs_of,
+    read_groups,
+    read_header,
+)
 from webapp.jobs.folder import JobError
 
 CACHE_BYTES = 2 * 1024**3  # of prepared examples; those that are over it are prepared again each time
@@ -67,12 +80,14 @@ def read_set(path: Path) -> TrainingSet:
 
 
 class Reader:
-    """Prepared groups, kept in memory as far as ``CACHE_BYTES`` goes."""
+    """Prepared groups, kept in memory as far as ``CACHE_BYTES`` goes, of which ``held`` are used. What is drawn of a
+    large group hardly comes again, so it is not kept."""
 
     def __init__(self, data: TrainingSet, backbone: Backbone) -> None:
         self.folder, self.dimensions, self.backbone = data.folder, data.dimensions, backbone
         self._kept: OrderedDict[str, Prepared] = OrderedDict()
-        self._bytes = 0
+        self._whole = {group.key: len(group.candidates) for group in data.groups}
+        self.held = 0
 
     def prepared(self, group: Group) -> Prepared:
         """Raises JobError for a picture or an instruction that the backbone cannot take."""
@@ -84,8 +99,8 @@ class Reader:
         except CannotEdit as error:
             raise JobError(f"Group {group.key} cannot be learned from: {error}") from None
         size = sum(value.nbytes for value in found.tensors.values())
-        if self._bytes + size <= CACHE_BYTES:
-            self._kept[key], self._bytes = found, self._bytes + size
+        if len(group.candidates) == self._whole[group.key] and self.held + size <= CACHE_BYTES:
+            self._kept[key], self.held = found, self.held + size
         return found
 
     def batch(self, groups: Sequence[Group]) -> Any:
@@ -98,10 +113,11 @@ class Reader:
 
 
 class Plan:
-    """Which groups each micro-batch holds."""
+    """Which groups each micro-batch holds. ``lengths``: what each costs, if not its number of candidates."""
 
-    def __init__(self, groups: Sequence[Group], config: Config) -> None:
+    def __init__(self, groups: Sequence[Group], config: Config, lengths: Sequence[float] | None = None) -> None:
         self.groups, self.config = groups, config
+        self.lengths = np.array([len(group.candidates) for group in groups] if lengths is None else lengths)
         self.per_epoch = -(-len(groups) // config.batch)
 
     def micro_batch(self, number: int) -> list[Group]:
@@ -113,9 +129,8 @@ class Plan:
         """The epoch's batches: a permutation, sorted by length within chunks, and the batches shuffled again."""
         rng, size = np.random.default_rng((self.config.seed, epoch)), self.config.batch
         order, chunk = rng.permutation(len(self.groups)), size * CHUNK_BATCHES
-        lengths = np.array([len(group.candidates) for group in self.groups])
         chunks = [order[start : start + chunk] for start in range(0, len(order), chunk)]
-        order = np.concatenate([one[np.argsort(lengths[one], kind="stable")] for one in chunks])
+        order = np.concatenate([one[np.argsort(self.lengths[one], kind="stable")] for one in chunks])
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         return [batches[index] for index in rng.permutation(len(batches))]
 
@@ -127,8 +142,28 @@ class Plan:
         return thinned(group, sorted(rng.choice(count, most, replace=False).tolist()))
 
 
+def lengths_of(folder: Path, groups: Sequence[Group], config: Config) -> list[float]:
+    """What a pass over each group costs, about: the area of its pictures as the model sees them. Words are few beside
+    them. Of files headers alone are read; one that is no picture counts as nothing here."""
+
+    @cache
+    def area(image: str) -> float:
+        try:
+            with Image.open(folder / image) as opened:
+                width, height = opened.size
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return 0.0
+        return width * height * min(1.0, config.max_side / max(width, height)) ** 2
+
+    found = []
+    for group in groups:
+        areas = [area(group.source), *(area(one.image) for one in group.candidates)]
+        found.append(sum(areas) / len(areas) * (1 + min(len(group.candidates), config.most_candidates)))
+    return found
+
+
 def thinned(group: Group, chosen: Sequence[int]) -> Group:
-    """The group with those candidates alone, in that order; mean ranks stay as they are."""
+    """The group with those candidates alone, in that order; a pair's gap stays as it is."""
     place = {old: new for new, old in enumerate(chosen)}
     labels = {key: _thinned_labels(one, chosen, place) for key, one in group.labels.items()}
     return replace(group, candidates=tuple(group.candidates[index] for index in chosen), labels=labels)
@@ -137,7 +172,7 @@ def thinned(group: Group, chosen: Sequence[int]) -> Group:
 def _thinned_labels(labels: Labels, chosen: Sequence[int], place: Mapping[int, int]) -> Labels:
     pairs = tuple((place[i], place[j], outcome) for i, j, outcome in labels.pairs if i in place and j in place)
     return Labels(
-        ranks=tuple(labels.ranks[index] for index in chosen) if labels.ranks else (),
+        ranks=cut_ranks([labels.ranks[index] for index in chosen], len(labels.ranks)) if labels.ranks else (),
         mos=tuple(labels.mos[index] for index in chosen) if labels.mos else (),
         pairs=pairs,
         excluded=frozenset((place[i], place[j]) for i, j in labels.excluded if i in place and j in place),
@@ -218,6 +253,16 @@ class Gaps:
         return {key: float(gaps[int((1 - share) * len(gaps))]) for key, gaps in self.sorted.items() if len(gaps)}
 
 
-def in_batches(groups: Sequence[Group], size: int) -> Iterator[list[Group]]:
-    """For looks at held-out groups: in order, so that predictions are in order."""
-    return (list(groups[start : start + size]) for start in range(0, len(groups), size))
+def in_batches(groups: Sequence[Group], config: Config) -> Iterator[list[Group]]:
+    """For looks at held-out groups: in order, so that predictions are in order. Large groups are not thinned here, so
+    fewer go together: a transformer's mask grows with the square of the longest."""
+    batch: list[Group] = []
+    longest, most = 0, config.batch * config.most_candidates**2
+    for group in groups:
+        longest = max(longest, len(group.candidates))
+        if batch and (len(batch) == config.batch or (len(batch) + 1) * longest**2 > most):
+            yield batch
+            batch, longest = [], len(group.candidates)
+        batch.append(group)
+    if batch:
+        yield batch

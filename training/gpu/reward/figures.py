@@ -63,14 +63,24 @@ def accuracies(predictions: Predictions) -> dict[str, dict[str, Any]]:
 
 def calibration(predictions: Predictions) -> dict[str, Any]:
     """Reliability of P(the first is better) over the decided pairs of all dimensions, each seen from the side that the
-    model prefers: {bins: [{low, high, predicted, observed, pairs}], ece, ece_low, ece_high}."""
+    model prefers: {bins: [{low, high, predicted, observed, pairs}], ece, ece_low, ece_high}. Of a fused model over the
+    pairs decided in total, by the chance it was trained on, with the accuracy on them: overall: {pairs, ties, accuracy,
+    low, high}."""
+    if predictions.total:
+        total = predictions.total
+        pairs = Pairs(total.lead, total.outcome, predictions.sources())
+        decided = without_ties(pairs, Resampling())
+        overall = {"pairs": decided.n, "ties": decided.skipped, **_told("accuracy", decided, "")}
+        return _reliability(pairs, total.better) | {"overall": overall}
     said, sources = predictions.said, predictions.sources()
     outcome = (said.outcome * said.known).numpy()
     decided = outcome != 0
     source = np.broadcast_to(sources[:, None], outcome.shape)[decided]
-    found = curve(
-        Pairs(predictions.lead()[decided], outcome[decided], source), predictions.better[decided], Resampling()
-    )
+    return _reliability(Pairs(predictions.lead()[decided], outcome[decided], source), predictions.better[decided])
+
+
+def _reliability(pairs: Pairs, better: Floats) -> dict[str, Any]:
+    found = curve(pairs, better, Resampling())
     bins = [
         {
             "low": _number(found.edges[place]),

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +34,21 @@ def reward_train(run: JobRun) -> dict[str, Any]:
     """Train, and sum up. Raises JobError where it cannot be done, JobStopped when asked to stop."""
     try:
         config = Config.from_json(run.config["config"])
-        data = read_set(_inside(run.inputs, run.config.get("set", "set.jsonl.gz")))
-        refuse(data, config)
-        init = _inside(run.inputs, run.config["init"]) if run.config.get("init") else None
-        processes = Processes(config.device)
-        try:
-            return _train(run, Trainer(config, data, run.outputs, processes, init))
-        finally:
-            processes.end()
-    except (CannotEdit, WrongConfig, WrongBackbone, WrongState, checkpoint.WrongCheckpoint) as error:
+    except WrongConfig as error:
+        raise JobError(str(error)) from None
+    data = read_set(_inside(run.inputs, run.config.get("set", "set.jsonl.gz")))
+    refuse(data, config)
+    init = _inside(run.inputs, run.config["init"]) if run.config.get("init") else None
+    with Processes(config.device) as processes, _in_words(config):
+        return _train(run, Trainer(config, data, run.outputs, processes, init))
+
+
+@contextmanager
+def _in_words(config: Config) -> Iterator[None]:
+    """What may go wrong in a training as a JobError with its sentence."""
+    try:
+        yield
+    except (CannotEdit, WrongBackbone, WrongState, checkpoint.WrongCheckpoint) as error:
         raise JobError(str(error)) from None
     except (MemoryError, torch.OutOfMemoryError) as error:
         raise JobError(_memory_words(config)) from error
@@ -66,15 +74,28 @@ def refuse(data: TrainingSet, config: Config) -> None:
                 f"The {split} part of the training set {data.header.name} has no pair of candidates of which people "
                 "found one better: there is nothing to learn an order from."
             )
+    for split in (TRAIN, DEV):
+        _refuse_unscored(data, config, split)
+
+
+def _refuse_unscored(data: TrainingSet, config: Config, split: str) -> None:
     needed = {stage.objective for stage in config.stages} & {TEXT, POINT}
-    needed |= {PAIR} if config.ranking == "none" else set()
-    rated = any(
-        one.mos and any(mos is not None for mos in one.mos) for g in data.split(TRAIN) for one in g.labels.values()
-    )
+    if config.ranking == "none":  # then the dev part is looked at by its opinion scores, too
+        needed |= {PAIR}
+    elif split == DEV:
+        needed = set()
+    labels = [one for group in data.split(split) for one in group.labels.values()]
+    rated = any(mos is not None for one in labels for mos in one.mos)
+    part = f"the {split} part of the training set {data.header.name}"
     if needed and not rated:
         raise JobError(
-            f"This training learns from opinion scores (stage {', '.join(sorted(needed))}), and the training set "
-            f"{data.header.name} has none. Choose the preset editloop, or a set with ratings."
+            f"This training learns from opinion scores (stage {', '.join(sorted(needed))}), and {part} has none. "
+            "Choose the preset editloop, or a set with ratings."
+        )
+    if config.ranking == "plackett-luce" and not (rated or any(r is not None for one in labels for r in one.ranks)):
+        raise JobError(
+            f"The ranking plackett-luce learns from whole orders, and {part} has pairs alone. Choose the ranking "
+            "rao-kupper or davidson, or a set with rankings or ratings."
         )
 
 
@@ -95,6 +116,7 @@ def _train(run: JobRun, trainer: Trainer) -> dict[str, Any]:
         run.emit("worst", rows=worst(look.predictions))
 
     why = trainer.run(Hooks(trained, looked, lambda: run.stopping))
+    trainer.processes.end()  # the rest is the first one's, and no one is to wait for it
     if not trainer.processes.is_first:
         return {}
     return _sum_up(run, trainer, pixels, why)
@@ -142,11 +164,15 @@ def _inside(folder: Path, name: object) -> Path:
 
 
 def _memory_words(config: Config) -> str:
-    more = " Or choose checkpointing, which needs less memory and more time." if not config.checkpointing else ""
+    """What to lower, of the settings that the backbone knows."""
+    smaller, more = "", ""
+    if config.backbone != "drawn":
+        smaller = f" or max_side (now {config.max_side})"
+        more = "" if config.checkpointing else " Or choose checkpointing, which needs less memory and more time."
     return (
         f"The memory does not hold a batch. Lower batch (now {config.batch}) and raise accumulate (now "
-        f"{config.accumulate}) by as much, or lower most_candidates (now {config.most_candidates}) or max_side (now "
-        f"{config.max_side}).{more} Then start again."
+        f"{config.accumulate}) by as much, or lower most_candidates (now {config.most_candidates}){smaller}.{more} "
+        "Then start again."
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from training.gpu.reward.batches import Reader, in_batches, targets_of
 from training.gpu.reward.network import RewardNetwork
-from training.gpu.reward.objective import Objective, Targets
+from training.gpu.reward.objective import Objective, Targets, in_total
 from training.rewards.config import Config
 from training.rewards.groups import Dimension, Group
 
@@ -22,9 +22,20 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
+class Total:
+    """Of p pairs in all dimensions together: the model's ``lead`` of the first, in units of the scales, its chance
+    ``better`` that the first is better, and people's ``outcome``, 0 where they are equal or crossed; all (p,)."""
+
+    lead: Floats
+    better: Floats
+    outcome: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Of c candidates, d dimensions and p pairs: ``mu`` (c, d) on people's scale, ``sigma`` (c, d), ``better`` (p, d)
-    the chance that the first is the better one of a pair, and what people said."""
+    the chance that the first is the better one of a pair, and what people said. ``total``: of fused models alone,
+    which were trained on that."""
 
     groups: tuple[Group, ...]
     dimensions: tuple[Dimension, ...]
@@ -32,6 +43,27 @@ class Predictions:
     sigma: Floats
     better: Floats
     said: Targets
+    total: Total | None = None
+
+    @classmethod
+    def of(
+        cls,
+        objective: Objective,
+        groups: Sequence[Group],
+        dimensions: Sequence[Dimension],
+        mu: Tensor,
+        log_sigma: Tensor,
+        *,
+        said: Targets,
+    ) -> Predictions:
+        there = said.to(mu.device)
+        pairs = (mu, log_sigma, there.first, there.second)
+        total = None
+        if objective.fused:
+            lead, better = objective.in_total(*pairs)
+            total = Total(_array(lead), _array(better), in_total(said).numpy())
+        arrays = (_array(mu), _array(log_sigma.exp()), _array(objective.better(*pairs)))
+        return cls(tuple(groups), tuple(dimensions), *arrays, said, total)
 
     def lead(self) -> Floats:
         """mu of the first minus that of the second, (p, d)."""
@@ -66,19 +98,14 @@ def look_at(
     """Predict all candidates of ``groups``."""
     network.eval()
     device, scores, doubts = network.weight.device, [], []
-    for batch in in_batches(groups, config.batch):
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.dtype == "bfloat16"):
-            hidden = network.backbone(reader.batch(batch))
-        mu, log_sigma = network.heads(hidden)
+    for batch in in_batches(groups, config):
+        mu, log_sigma = network(reader.batch(batch))
         scores.append(mu)
         doubts.append(log_sigma)
     mu, log_sigma = torch.cat(scores), torch.cat(doubts)
     said = targets_of(groups, reader.dimensions)
-    there = said.to(device)
-    better = objective.better(mu, log_sigma, there.first, there.second)
-    arrays = (_array(mu), _array(log_sigma.exp()), _array(better))
-    nll = float(objective.held_out(mu, log_sigma, there))
-    return Look(nll, Predictions(tuple(groups), tuple(reader.dimensions), *arrays, said))
+    nll = float(objective.held_out(mu, log_sigma, said.to(device)))
+    return Look(nll, Predictions.of(objective, groups, reader.dimensions, mu, log_sigma, said=said))
 
 
 def worst(predictions: Predictions, most: int = WORST) -> list[dict[str, Any]]:
@@ -112,5 +139,5 @@ def worst(predictions: Predictions, most: int = WORST) -> list[dict[str, Any]]:
 
 
 def _array(values: Tensor) -> Floats:
-    found: Floats = values.double().cpu().numpy()
+    found: Floats = values.detach().double().cpu().numpy()
     return found

@@ -16,8 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from training.rewards.config import Config
+
 LEVELS = 5
-LOG_SIGMA = (-5.0, 3.0)  # beyond, a loss has no gradient left that helps
+LOG_SIGMA = (-5.0, 3.0)  # in units of a quarter of the scale; beyond, a loss has no gradient left that helps
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,10 @@ class Backbone(nn.Module, ABC):
     kind: str
     width: int  # of the hidden states
     dimensions: tuple[str, ...]
+
+    def configure(self, config: Config) -> None:
+        """How training is carried out, where a backbone has a choice: nothing that changes a score."""
+        return
 
     @abstractmethod
     def prepare(self, example: Example) -> Prepared:
@@ -95,8 +101,14 @@ class RewardNetwork(nn.Module):
         with torch.autocast(hidden.device.type, enabled=False):
             out = torch.einsum("ndw,dkw->ndk", hidden.float(), self.weight) + self.bias
         mu = self.low + self.span * (0.5 + out[..., 0])
-        log_sigma = (out[..., 1] + torch.log(self.span / 4)).clamp(*LOG_SIGMA)
+        log_sigma = out[..., 1].clamp(*LOG_SIGMA) + torch.log(self.span / 4)
         return mu, log_sigma
 
     def forward(self, batch: Any) -> tuple[Tensor, Tensor]:
         return self.heads(self.backbone(batch))
+
+
+def standardised(mu: Tensor, log_sigma: Tensor, low: Tensor, span: Tensor) -> tuple[Tensor, Tensor]:
+    """mu and log sigma, (n, dimensions), from the middle of each scale in units of a quarter of it: so dimensions with
+    different scales can be aggregated."""
+    return (mu - low - span / 2) / (span / 4), log_sigma - torch.log(span / 4)

@@ -18,10 +18,11 @@ from PIL import Image
 
 from training.gpu.editors import CannotEdit
 from training.gpu.reading import read_picture
-from training.gpu.reward.answers import Scores, answers, to_json
+from training.gpu.reward.answers import Answer, Scores, answers, told
 from training.gpu.reward.checkpoint import WrongCheckpoint
 from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scorer
+from training.gpu.reward.wire import is_whole
 
 
 class WrongLine(Exception):
@@ -44,6 +45,8 @@ def _read(line: str, number: int) -> tuple[str, str, list[str]]:
         raise WrongLine(f"Line {number} {words}") from None
     if not isinstance(candidates, list) or not all(isinstance(one, str) for one in (instruction, source, *candidates)):
         raise WrongLine(f"Line {number}: instruction and source must be texts, candidates a list of texts.")
+    if not all(map(is_whole, (instruction, source, *candidates))):
+        raise WrongLine(f"Line {number}: a text has half a character (a lone surrogate). Write it as UTF-8.")
     return instruction, source, candidates
 
 
@@ -52,13 +55,13 @@ def _scored(scorer: Scores, asked: tuple[str, str, list[str]]) -> Iterator[dict[
     read: dict[str, Image.Image | str] = {file: _picture(file) for file in (source, *files)}
     start = read[source]
     pictures = {file: found for file in files if isinstance(found := read[file], Image.Image)}
-    said: dict[str, Any] = {}
+    said: dict[str, Answer] = {}
     if isinstance(start, Image.Image) and pictures:
         example = Example(source, instruction, start, tuple(pictures.values()))
         said = dict(zip(pictures, answers(scorer, [example])[0], strict=True))
     for file in files:
-        problem = next((one for one in (start, read[file], said.get(file)) if isinstance(one, str)), "")
-        row = {"error": problem} if problem else to_json(said[file])
+        unread = next((one for one in (start, read[file]) if isinstance(one, str)), "")
+        row = {"error": unread} if unread else told(said[file])
         yield {"source": source, "candidate": file, **row}
 
 

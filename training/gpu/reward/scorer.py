@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 from training.gpu.reward import checkpoint
 from training.gpu.reward.losses import aggregate
-from training.gpu.reward.network import Example, RewardNetwork
+from training.gpu.reward.network import Example, RewardNetwork, standardised
 
 MOST_CANDIDATES = 64  # in one pass
 
@@ -53,21 +54,28 @@ class Scorer:
     @torch.inference_mode()
     def score(self, examples: Sequence[Example]) -> list[list[Scored]]:
         """The candidates of each group, in order. Raises CannotEdit for pictures and words that the model cannot take;
-        a candidate's score does not depend on the others in the group but for rounding."""
-        found: list[list[Scored]] = []
+        a candidate's score does not depend on the others in the group but for rounding, so a large group is several
+        passes."""
+        pieces: list[list[Scored]] = []
         batch: list[Any] = []
-        for example in examples:
-            row = self.network.backbone.prepare(example)
+        for piece in (piece for example in examples for piece in _pieces(example)):
+            row = self.network.backbone.prepare(piece)
             if batch and sum(one.count for one in batch) + row.count > MOST_CANDIDATES:
-                found += self._scored(batch)
+                pieces += self._scored(batch)
                 batch = []
             batch.append(row)
-        return found + (self._scored(batch) if batch else [])
+        every = (one for some in (*pieces, *(self._scored(batch) if batch else ())) for one in some)
+        return [list(islice(every, len(example.candidates))) for example in examples]
 
     def _scored(self, rows: Sequence[Any]) -> list[list[Scored]]:
         mu, log_sigma = (part.float().cpu() for part in self.network(self.network.backbone.collate(rows)))
-        overall, doubt = aggregate(mu, log_sigma, self.told["aggregate"])
-        sigma, overall_sigma = log_sigma.exp(), doubt.exp()
+        low, high = (torch.tensor([float(one[end]) for one in self.told["dimensions"]]) for end in ("low", "high"))
+        # As training aggregates: each dimension in units of its scale, or a wide scale would outvote the others.
+        how, scaled = self.told["aggregate"], standardised(mu.double(), log_sigma.double(), low, high - low)
+        total, doubt = aggregate(*scaled, how)
+        unit = (self.high - self.low) / 4 / (len(self.dimensions) if how == "sum" else 1)
+        overall, overall_sigma = ((self.low + self.high) / 2 + unit * total).float(), (unit * doubt.exp()).float()
+        sigma = log_sigma.exp()
         every = [
             Scored(
                 dict(zip(self.dimensions, mu[place].tolist(), strict=True)),
@@ -81,6 +89,11 @@ class Scorer:
         ]
         ends = torch.tensor([row.count for row in rows]).cumsum(0).tolist()
         return [every[end - row.count : end] for row, end in zip(rows, ends, strict=True)]
+
+
+def _pieces(example: Example) -> Iterator[Example]:
+    for start in range(0, len(example.candidates), MOST_CANDIDATES):
+        yield replace(example, candidates=example.candidates[start : start + MOST_CANDIDATES])
 
 
 def overall_scale(told: dict[str, Any]) -> tuple[float, float]:

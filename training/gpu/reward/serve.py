@@ -26,7 +26,7 @@ from typing import Any
 
 import uvicorn
 
-from training.gpu.reward.answers import Answer, Scores, answers, to_json
+from training.gpu.reward.answers import Answer, Scores, answers, told
 from training.gpu.reward.checkpoint import WrongCheckpoint
 from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scorer
@@ -92,9 +92,12 @@ class Queue:
             found = await loop.run_in_executor(self.thread, answers, self.scorer, examples)
         except Exception as error:  # the boundary of the model: one bad batch must not end the service
             logger.exception("a batch was not scored")
-            for _some, future in batch:
-                if not future.done():
-                    future.set_exception(Refusal(503, f"The model failed on this batch ({type(error).__name__})."))
+            if len(batch) > 1:  # one bad request must not fail those that came with it
+                for one in batch:
+                    await self._serve([one])
+            elif not batch[0][1].done():
+                refusal = Refusal(503, f"The model failed on this request ({type(error).__name__}).")
+                batch[0][1].set_exception(refusal)
             return
         start = 0
         for some, future in batch:
@@ -167,13 +170,8 @@ class Service:
         finally:
             self.reading -= 1
         found = await self.queue.ask(examples)
-        items = [{"candidates": [_said(one) for one in group]} for group in found]
+        items = [{"candidates": [told(one) for one in group]} for group in found]
         return {"model": self.card.get("fingerprint", ""), "items": items}
-
-
-def _said(answer: Answer) -> dict[str, Any]:
-    """A picture that the model does not know has an error of its own: the others of the request have their scores."""
-    return {"error": answer} if isinstance(answer, str) else to_json(answer)
 
 
 async def _body(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

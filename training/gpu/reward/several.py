@@ -7,7 +7,9 @@ the job folder's books, the others only compute.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import signal
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -17,20 +19,23 @@ import torch
 from torch import Tensor, distributed
 
 from training.gpu.reward.scorer import device_of
-from webapp.jobs.folder import JobRun, JobStopped, read_json
+from webapp.jobs.folder import JobError, JobRun, JobStopped, read_json
 
 PATIENCE = timedelta(hours=2)  # others wait while the first one looks at the held-out part
+SENTENCE = 2000  # bytes of an error at most
 
 
 class Processes:
-    """``rank`` of ``world`` processes, on ``device``."""
+    """``rank`` of ``world`` processes, on ``device``; ``together`` while they wait for each other. As a context: an
+    error in one ends all, and so does the end of the block."""
 
     def __init__(self, device: str = "auto") -> None:
         self.rank, self.world = (
             int(os.environ.get(name, default)) for name, default in (("RANK", 0), ("WORLD_SIZE", 1))
         )
         found = torch.device(device_of(device))
-        if self.world > 1:
+        self.together = self.world > 1
+        if self.together:
             if found.type == "cuda":
                 found = torch.device("cuda", int(os.environ.get("LOCAL_RANK", self.rank)))
                 torch.cuda.set_device(found)
@@ -42,26 +47,73 @@ class Processes:
     def is_first(self) -> bool:
         return self.rank == 0
 
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, JobStopped):
+            self._fail(str(error) or type(error).__name__)
+        self.end()
+
     def mean_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Every process gets the mean of all; one without a gradient counts as 0."""
-        if self.world == 1:
+        """Every process gets the mean of all; one without a gradient counts as 0. Where no process has one there is
+        none, as with one process: the optimiser then leaves that parameter alone."""
+        if not self.together:
             return
-        for value in parameters:
-            gradient = value.grad if value.grad is not None else torch.zeros_like(value)
-            distributed.all_reduce(gradient)
-            value.grad = gradient / self.world
+        self._meet()
+        values = list(parameters)
+        there = torch.tensor([float(value.grad is not None) for value in values], device=self.device)
+        distributed.all_reduce(there, distributed.ReduceOp.MAX)
+        for value, anywhere in zip(values, there.tolist(), strict=True):
+            if anywhere:
+                gradient = value.grad if value.grad is not None else torch.zeros_like(value)
+                distributed.all_reduce(gradient)
+                value.grad = gradient / self.world
+
+    def mean(self, numbers: Sequence[float]) -> list[float]:
+        """The means over all processes, each of which has as many numbers."""
+        if not self.together:
+            return list(numbers)
+        self._meet()
+        found = torch.tensor(numbers, device=self.device)
+        distributed.all_reduce(found)
+        means: list[float] = (found / self.world).tolist()
+        return means
 
     def agree(self, flag: bool) -> bool:
         """What the first process says, or any that was asked to stop."""
-        if self.world == 1:
+        if not self.together:
             return flag
+        self._meet()
+        return self._any(flag)
+
+    def end(self) -> None:
+        if self.together:
+            self.together = False
+            distributed.destroy_process_group()
+
+    def _any(self, flag: bool) -> bool:
         said = torch.tensor([float(flag)], device=self.device)
         distributed.all_reduce(said, distributed.ReduceOp.MAX)
         return bool(said.item())
 
-    def end(self) -> None:
-        if self.world > 1:
-            distributed.destroy_process_group()
+    def _meet(self, problem: str = "") -> None:
+        """Before every exchange, as one that failed takes part in this alone. Raises JobError with its sentence."""
+        if not self._any(bool(problem)):
+            return
+        said = problem.encode()[:SENTENCE].ljust(SENTENCE, b"\0")
+        mine = torch.frombuffer(bytearray(said), dtype=torch.uint8).to(self.device)
+        every = [torch.zeros_like(mine) for _ in range(self.world)]
+        distributed.all_gather(every, mine)
+        self.end()
+        words = [bytes(one.tolist()).rstrip(b"\0").decode(errors="ignore") for one in every]
+        raise JobError(next(filter(None, words)))
+
+    def _fail(self, problem: str) -> None:
+        """Have the others end with this sentence, too, instead of waiting for what will not come."""
+        if self.together:
+            with suppress(JobError, RuntimeError):  # its own sentence, or a process that is gone altogether
+                self._meet(problem)
 
 
 class Follower(JobRun):
@@ -84,7 +136,14 @@ class Follower(JobRun):
 
 
 def follow(folder: Path, work: Callable[[JobRun], dict[str, Any]]) -> int:
-    """Do a further process's share of ``work``. Its exit status."""
-    with suppress(JobStopped):
+    """Do a further process's share of ``work``. Its exit status. SIGTERM goes to all processes of a job at once: only
+    the first one heeds it, saves its place, and tells the others."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
         work(Follower(folder))
+    except JobStopped:
+        return 0
+    except JobError as error:  # the first process writes it into the job's result
+        print(error, file=sys.stderr)
+        return 1
     return 0

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 
 from training.gpu.reward import checkpoint
 from training.gpu.reward.backbones import build_backbone
-from training.gpu.reward.batches import Gaps, Plan, Reader, TrainingSet, targets_of
+from training.gpu.reward.batches import Gaps, Plan, Reader, TrainingSet, lengths_of, targets_of
+from training.gpu.reward.init import learned_by, read_init, told_of
 from training.gpu.reward.looks import Look, look_at
 from training.gpu.reward.network import RewardNetwork
 from training.gpu.reward.objective import Objective, Targets
@@ -58,7 +59,8 @@ class Hooks:
 
 @dataclass
 class Trainer:
-    """A run in the folder ``out``. ``model`` is the best so far, ``state`` where it goes on."""
+    """A run in the folder ``out``. ``model`` is the best so far, ``state`` where it goes on. ``init``: the folder of a
+    reward model to start from."""
 
     config: Config
     data: TrainingSet
@@ -71,10 +73,13 @@ class Trainer:
         config, dimensions = self.config, self.data.dimensions
         train = self.data.split(TRAIN)
         torch.manual_seed(config.seed)
+        self.start = read_init(self.init, config, dimensions) if self.init else None
         self.network = self._network().to(self.processes.device)
-        tie = _largest_tie(targets_of(train, dimensions))
+        tie = _largest_tie(targets_of(self.data.groups, dimensions))  # of all parts: a size, nothing is learned of them
         size = round(sum(len(group.candidates) for group in train) / len(train))
         self.objective = Objective(config, dimensions, tie, size).to(self.processes.device)
+        if self.start:
+            self.objective.restore(learned_by(self.start, config, self.objective.learned()))
         self.weights = {
             f"{part}.{name}": value
             for part, module in (("network", self.network), ("objective", self.objective))
@@ -82,22 +87,20 @@ class Trainer:
             if value.requires_grad
         }
         self.optimizer = make_optimizer(self.weights, config)
-        self.reader, self.plan = Reader(self.data, self.network.backbone), Plan(train, config)
+        self.reader = Reader(self.data, self.network.backbone)
+        self.plan = Plan(train, config, lengths_of(self.data.folder, train, config))
         self.gaps = Gaps(train, dimensions)
 
     def _network(self) -> RewardNetwork:
         keys = [one.key for one in self.data.dimensions]
         if self.init:
             network, _ = checkpoint.load(self.init, str(self.processes.device))
-            if list(network.dimensions) != keys:
-                raise JobError(
-                    f"The model to start from scores {', '.join(network.dimensions)}, and the training set has "
-                    f"{', '.join(keys)}: they must be the same."
-                )
-            network.train()
-            return network
-        low, high = ([getattr(one, end) for one in self.data.dimensions] for end in ("low", "high"))
-        return RewardNetwork(build_backbone(self.config, keys), low, high)
+        else:
+            low, high = ([getattr(one, end) for one in self.data.dimensions] for end in ("low", "high"))
+            network = RewardNetwork(build_backbone(self.config, keys), low, high)
+        network.backbone.configure(self.config)
+        network.train()
+        return network
 
     def run(self, hooks: Hooks) -> str:
         """Train to the end; why it ended. Raises JobStopped once its place is saved, JobError where it cannot go on."""
@@ -128,8 +131,7 @@ class Trainer:
         for place in range(self.processes.rank, each, self.processes.world):
             groups = self.plan.micro_batch(number * each + place)
             targets = targets_of(groups, self.data.dimensions, smallest).to(self.processes.device)
-            with self.autocast():
-                hidden = self.network.backbone(self.reader.batch(groups))
+            hidden = self.network.backbone(self.reader.batch(groups))
             mu, log_sigma = self.network.heads(hidden)
             levels = self.network.backbone.levels(hidden) if stage.objective == TEXT else None
             loss, parts = self.objective.loss(stage, mu, log_sigma, levels, targets)
@@ -137,8 +139,9 @@ class Trainer:
                 (loss / self.config.accumulate).backward()
             losses.append(float(loss.detach()))
             terms = {name: terms.get(name, 0.0) + value / self.config.accumulate for name, value in parts.items()}
-        mean = sum(losses) / len(losses)
         norm = self._apply(number)
+        mean, *values = self.processes.mean([sum(losses) / len(losses), *terms.values()])
+        terms = dict(zip(terms, values, strict=True))
         if not math.isfinite(mean) or not math.isfinite(norm):
             raise JobError(f"The loss is no number in step {number + 1}. Lower the learning_rate, or the clip.")
         rate = self.optimizer.param_groups[0]["lr"]
@@ -161,10 +164,6 @@ class Trainer:
             self.optimizer.step()
         self.optimizer.zero_grad()
         return norm
-
-    def autocast(self) -> Any:
-        enabled = self.config.dtype == "bfloat16"
-        return torch.autocast(self.processes.device.type, torch.bfloat16, enabled=enabled)
 
     def look(self, hooks: Hooks) -> None:
         """Look at the held-out part, and keep the weights where it is the best so far."""
@@ -209,6 +208,7 @@ class Trainer:
             "notice": header.notice,
             "config": self.config.to_json(),
             "step": self.progress.step,
+            **(told_of(self.start, header) if self.start else {}),
         }
 
     # Stopping and going on -------------------------------------------------------------------------------------------
@@ -231,7 +231,8 @@ class Trainer:
 
     def _of(self) -> str:
         """What a state belongs to."""
-        return json.dumps([self.config.to_json(), self.data.header.content_hash], sort_keys=True)
+        start = [self.start["fingerprint"]] if self.start else []
+        return json.dumps([self.config.to_json(), self.data.header.content_hash, *start], sort_keys=True)
 
 
 def stage_at(config: Config, number: int) -> tuple[Stage, float]:

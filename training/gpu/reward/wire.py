@@ -77,11 +77,22 @@ def _example(item: Any, where: str, pixels: Pixels) -> Example:
     if len(instruction) > MOST_WORDS:
         words = f"{where}.instruction has {len(instruction)} characters. {MOST_WORDS} are the most."
         raise Refusal(422, words)
+    if not is_whole(instruction):
+        raise Refusal(422, f"{where}.instruction has half a character (a lone surrogate): send it as UTF-8.")
     if not isinstance(candidates, list) or not candidates:
         raise Refusal(422, f"{where}.candidates must be a list of pictures, at least one.")
     source = pixels.add(_picture(item.get("source"), f"{where}.source"))
     pictures = [pixels.add(_picture(one, f"{where}.candidates[{place}]")) for place, one in enumerate(candidates)]
     return Example(where, instruction, source, tuple(pictures))
+
+
+def is_whole(text: str) -> bool:
+    """Whether it can be written as UTF-8: JSON can name half a character, of which no tokenizer knows what to make."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _picture(value: Any, where: str) -> Image.Image:

@@ -60,7 +60,7 @@ def _from_file(file: Path) -> str:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise CommandError(f"{file} cannot be read: {error}.") from None
-    return "".join(_beside(file.resolve().parent, line, number) for number, line in enumerate(text.splitlines(), 1))
+    return "".join(_beside(file.resolve().parent, line, number) for number, line in enumerate(text.split("\n"), 1))
 
 
 def _beside(folder: Path, line: str, number: int) -> str:

@@ -15,14 +15,14 @@ from annotation.importing.problems import quoted
 from annotation.importing.rows import strict_json
 from training.rewards.groups import Labels
 from training.rewards.layouts import LayoutError, Made, Picture
-from training.rewards.reading import MAX_BYTES, MIB, Line, lines_of
+from training.rewards.reading import MAX_BYTES, MIB, Line, check_parquet, is_inside, lines_of
 
 BATCH = 8  # rows with pictures inside that are held at once
 
 
 def found(folder: Path, pattern: str) -> list[Path]:
     """Files beneath the folder that fit, by name; links are passed over."""
-    return sorted(path for path in folder.glob(pattern) if path.is_file() and not path.is_symlink())
+    return sorted(path for path in folder.glob(pattern) if is_inside(folder, path))
 
 
 def first_of(folder: Path, *patterns: str) -> Path:
@@ -52,9 +52,9 @@ def parsed(text: str, where: str) -> Any:
 def json_lines(path: Path) -> Iterator[Line]:
     """Objects of a .json file that is a list, or JSON lines in spite of its name."""
     if text_of(path)[:100].lstrip().startswith("["):
-        yield from lines_of(path)
+        yield from lines_of(path.parent, path)  # ``found`` has looked where it lies
         return
-    for number, text in enumerate(text_of(path).splitlines(), start=1):
+    for number, text in enumerate(text_of(path).split("\n"), start=1):
         if text.strip():
             where = f"{path.name}, line {number}"
             yield object_of(parsed(text, where), where)
@@ -100,6 +100,7 @@ def _batches(path: Path, columns: Sequence[str]) -> Iterator[Any]:
     if path.suffix == ".parquet":
         file = pyarrow.parquet.ParquetFile(path)
         _check(path, columns, file.schema_arrow.names)
+        check_parquet(file, path.name)
         yield from file.iter_batches(batch_size=BATCH, columns=list(columns))
         return
     with pyarrow.memory_map(str(path)) as source, pyarrow.ipc.open_stream(source) as stream:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from training.rewards.groups import DEV, TEST, TRAIN, Dimension, Labels
 from training.rewards.layouts import Item, LayoutError, Made
-from training.rewards.reading import Line, lines_of, settings_of
+from training.rewards.reading import Line, free_key, lines_of, settings_of
 
 NAME = "edithf"
 LABEL = "EditHF-1M, EBench-18K (scores 0 to 100 and ranks in three dimensions)"
@@ -55,21 +55,20 @@ def read(folder: Path) -> Iterator[Item]:
         (kind, split, path)
         for kind in (SCORES, RANKS)
         for name, split in TABLES.items()
-        if (path := folder / kind / f"{name}.csv").is_file()
+        if (path := folder / kind / f"{name}.csv").exists()
     ]
     if not tables:
         raise LayoutError("There is no scores/train.csv or rank/train.csv (or validation.csv, test.csv).")
     groups: Groups = {}
     for kind, split, path in tables:
-        for line in lines_of(path, [columns[name] for name in NEEDED]):
+        for line in lines_of(folder, path, [columns[name] for name in NEEDED]):
             _add(groups, folder, kind, split, _named(line, columns, kind))
     if not groups:
         raise LayoutError("The tables have no rows.")
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for (source, instruction), found in groups.items():
         key = source.relative_to(folder).with_suffix("").as_posix()
-        seen[key] = seen.get(key, 0) + 1
-        yield _item(found, key if seen[key] == 1 else f"{key}-{seen[key]}", instruction)
+        yield _item(found, free_key(key, taken), instruction)
 
 
 def _columns(folder: Path) -> dict[str, str]:

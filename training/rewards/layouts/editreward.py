@@ -18,7 +18,7 @@ from typing import Any
 
 from training.rewards.groups import DEV, TEST, TRAIN, Dimension, Labels
 from training.rewards.layouts import Item, LayoutError, Made, Picture
-from training.rewards.reading import Line, Parquet, Spot, files_of, lines_of
+from training.rewards.reading import Line, Parquet, Spot, files_of, free_key, lines_of
 
 NAME = "editreward"
 LABEL = "EditReward-Data (two dimensions, 1 to 4)"
@@ -95,7 +95,7 @@ def _from_parquet(paths: list[Path]) -> Iterator[Item]:
 def _from_paths(folder: Path, paths: list[Path]) -> Iterator[Item]:
     groups: Groups = {}
     for path in paths:
-        for line in lines_of(path, PATHS):
+        for line in lines_of(folder, path, PATHS):
             _add_paths(groups, folder, split_of(path), line)
     yield from _items(groups, lambda found: found.source, lambda picture: picture)
 
@@ -116,11 +116,10 @@ def _add_paths(groups: Groups, folder: Path, split: str, line: Line) -> None:
 def _items(groups: Groups, source: Any, picture: Any) -> Iterator[Item]:
     if not groups:
         raise LayoutError("The tables have no rows.")
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for (split, key, instruction), found in groups.items():
-        seen[key] = seen.get(key, 0) + 1
         yield Item(
-            key=key if seen[key] == 1 else f"{key}-{seen[key]}",
+            key=free_key(key, taken),
             source=source(found),
             instruction=instruction,
             task="",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from training.rewards.groups import DEV, SPLITS, TEST, Dimension, Labels
 from training.rewards.layouts import Item, LayoutError, Made
-from training.rewards.reading import Line, lines_of
+from training.rewards.reading import Line, free_key, lines_of
 
 NAME = "pairs"
 LABEL = "Pairs (our own form: CSV or JSON lines)"
@@ -49,20 +49,19 @@ class _Found:
 
 
 def read(folder: Path) -> Iterator[Item]:
-    tables = [path for name in ("csv", "jsonl", "json") if (path := folder / f"pairs.{name}").is_file()]
+    tables = [path for name in ("csv", "jsonl", "json") if (path := folder / f"pairs.{name}").exists()]
     if len(tables) != 1:
         what = "more than one" if tables else "no"
         raise LayoutError(f"There is {what} table pairs.csv, pairs.jsonl or pairs.json at the top. One is needed.")
     groups: dict[tuple[Path, str], _Found] = {}
-    for line in lines_of(tables[0], NEEDED):
+    for line in lines_of(folder, tables[0], NEEDED):
         _add(groups, folder, line)
     if not groups:
         raise LayoutError(f"{tables[0].name} has no rows.")
-    seen: dict[str, int] = {}
+    taken: set[str] = set()
     for found in groups.values():
         key = found.source.relative_to(folder).with_suffix("").as_posix()
-        seen[key] = seen.get(key, 0) + 1
-        yield _item(found, key if seen[key] == 1 else f"{key}-{seen[key]}")
+        yield _item(found, free_key(key, taken))
 
 
 def _add(groups: dict[tuple[Path, str], _Found], folder: Path, line: Line) -> None:

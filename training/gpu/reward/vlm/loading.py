@@ -88,9 +88,7 @@ def build(config: Config, dimensions: Sequence[str]) -> TransformersBackbone:
         lora_alpha=config.lora_alpha,
         train_vision=config.train_vision,
     )
-    backbone = assembled(read, told, config.seed)
-    backbone.configure(config)
-    return backbone
+    return assembled(read, told, config.seed)
 
 
 def load(folder: Path, described: Mapping[str, Any], device: str) -> TransformersBackbone:
