@@ -92,7 +92,7 @@ def test_a_new_network_says_the_middle_of_the_scale(backbone: DrawnBackbone) -> 
     network = RewardNetwork(backbone, [1, 0, 0], [5, 1, 100])
     mu, log_sigma = network(backbone.collate([backbone.prepare(example(0))]))
     assert mu.tolist() == [[3, 0.5, 50]] * 3
-    torch.testing.assert_close(log_sigma.exp(), torch.tensor([[1, 0.25, 20.0855]] * 3), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(log_sigma.exp(), torch.tensor([[1, 0.25, 25.0]] * 3), atol=1e-3, rtol=1e-3)
 
 
 def test_the_source_matters(backbone: DrawnBackbone) -> None:
