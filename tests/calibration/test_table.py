@@ -46,8 +46,15 @@ def test_the_command_line_finds_the_figures_of_the_page(
     found = json.loads(capsys.readouterr().out)
     shown = page_figures(desk, desk.current)["dev"]["figures"]  # type: ignore[arg-type]
     assert found["counts"]["triples"] == page_figures(desk, desk.current)["dev"]["n"]  # type: ignore[arg-type]
-    text = json.dumps(found)
-    assert f"{shown['pcc']['value']:.4f}"[:-1] in text
+    assert shown["pcc"]["value"] == pytest.approx(pooled(found), abs=5e-5)
+
+
+def pooled(found: Any) -> float:
+    """The first "pcc" of a report, wherever it stands."""
+    if isinstance(found, dict):
+        here = found["pcc"] if isinstance(found.get("pcc"), float) else None
+        return here if here is not None else next(filter(None, map(pooled, found.values())), 0.0)
+    return 0.0
 
 
 def test_the_held_out_part_is_in_it_only_after_a_look(client: Client, bob: Any, desk: Calibration) -> None:
