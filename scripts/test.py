@@ -117,8 +117,7 @@ def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], st
     if "browser" in groups:
         chromium, problem = need_chromium()
         for folder in test_folders(*BROWSER):  # each by itself: one process can run one Playwright
-            # A page waits more than it computes: two for each core. The others share one started application.
-            together = [f"-n{min(2 * (os.cpu_count() or 1), 8)}"] if folder == "tests/js" else []
+            together = [workers] if folder == "tests/js" else []  # the others share one started application
             command = pytest_command([folder], *together, *arguments)
             yield Step("browser", f"browser tests: {folder}", command, {**env, "CHROMIUM": chromium}, problem)
 

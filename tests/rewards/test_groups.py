@@ -1,6 +1,7 @@
 """The format of a training set: pairs against brute force, the file there and back, and files that are none."""
 
 import gzip
+from collections import Counter
 from itertools import combinations
 from pathlib import Path
 
@@ -226,3 +227,13 @@ def test_no_part_is_empty_where_there_are_enough_sources(count: int, seed: int) 
     assert "train" in found and len(found) == min(count, 3)
     held_out = divide([(Piece("b", "add"), "bench"), *pieces_of(count)], seed)
     assert held_out["b"] == "test" and len(set(held_out.values())) == min(count + 1, 3)
+
+
+def test_what_is_held_out_already_counts_towards_the_shares() -> None:
+    pieces = [(Piece(f"source {n}", "add"), ("dev", "test", *("train",) * 8)[n % 10]) for n in range(700)]
+    parts = Counter(divide(pieces, 3).values())
+    assert abs(parts["train"] - 500) < 40
+    assert abs(parts["dev"] - 100) < 30
+    assert abs(parts["test"] - 100) < 30
+    held = divide([(piece, "test" if split == "dev" else split) for piece, split in pieces], 3)
+    assert Counter(held.values())["test"] == 140, "more than their share: none is added"

@@ -2,8 +2,9 @@
 
 A source image with a case of the splits "test" or "bench" is in the test part, one with a case of "dev" in the
 development part (test goes before dev), and so is every image that looks like it. The others have the part that a hash
-of the image's key and the seed says: it does not depend on what else is in the set, so that a test image of one set is
-no training image of the next one with that seed. Images that look alike go by the first of their keys.
+of the image's key and the seed says, so that a test image of one set is no training image of the next one with that
+seed: only as far as the share that is held out already differs, the borders between the parts move. Images that look
+alike go by the first of their keys.
 
 A set so small that a part would be empty gives it the images whose hash comes nearest, as far as there are enough.
 """
@@ -18,8 +19,6 @@ from annotation.curation.splits import Piece
 from training.rewards.groups import DEV, SHARES, SPLITS, TEST, TRAIN
 
 HELD_OUT = {"bench": TEST, "test": TEST, "dev": DEV}
-ENDS = tuple(sum(SHARES[: place + 1]) / sum(SHARES) for place in range(len(SHARES)))  # of the parts, in 0..1
-MIDDLES = {split: end - share / sum(SHARES) / 2 for split, share, end in zip(SPLITS, SHARES, ENDS, strict=True)}
 
 
 def divide(pieces: Sequence[tuple[Piece, str]], seed: int, look_alikes: Iterable[Iterable[str]] = ()) -> dict[str, str]:
@@ -30,12 +29,24 @@ def divide(pieces: Sequence[tuple[Piece, str]], seed: int, look_alikes: Iterable
     tied = [members for group in groups if (members := sorted(free.intersection(group)))]
     single = free.difference(*tied)
     places = {members[0]: _place(members[0], seed) for members in [*tied, *([source] for source in single)]}
-    parts = {
-        key: next(split for split, end in zip(SPLITS, ENDS, strict=True) if at < end) for key, at in places.items()
-    }
-    _fill(parts, places, Counter(fixed.values()))
+    ends = _ends(Counter(fixed.values()), len(free))
+    parts = {key: next(split for split in SPLITS if at < ends[split]) for key, at in places.items()}
+    _fill(parts, places, Counter(fixed.values()), ends)
     found = {source: parts[members[0]] for members in tied for source in members}
     return {**fixed, **found, **{source: parts[source] for source in single}}
+
+
+def _ends(fixed: Counter[str], free: int) -> dict[str, float]:
+    """Where the parts of the free sources end, in 0..1: what is held out already counts towards its part's share."""
+    wanted = {
+        split: max(share / sum(SHARES) * (fixed.total() + free) - fixed[split], 0.0)
+        for split, share in zip(SPLITS, SHARES, strict=True)
+    }
+    total, end, ends = sum(wanted.values()) or 1.0, 0.0, {}
+    for split in SPLITS:
+        end += wanted[split] / total
+        ends[split] = end
+    return ends | {SPLITS[-1]: 1.0}
 
 
 def _place(key: str, seed: int) -> float:
@@ -44,13 +55,15 @@ def _place(key: str, seed: int) -> float:
     return int.from_bytes(digest[:6], "big") / 2**48  # 48 bits: a float holds them all, and never rounds up to 1
 
 
-def _fill(parts: dict[str, str], places: dict[str, float], fixed: Counter[str]) -> None:
+def _fill(parts: dict[str, str], places: dict[str, float], fixed: Counter[str], ends: dict[str, float]) -> None:
     """No part is empty, as long as another one has two: training first, then test."""
+    starts = dict(zip(SPLITS, (0.0, *ends.values()), strict=False))
+    middles = {split: (starts[split] + ends[split]) / 2 for split in SPLITS}
     for split in (TRAIN, TEST, DEV):
         have = Counter(parts.values()) + fixed
         spare = [key for key, part in parts.items() if have[part] > 1 or split == TRAIN]
         if not have[split] and spare:
-            parts[min(spare, key=lambda key: (abs(places[key] - MIDDLES[split]), key))] = split
+            parts[min(spare, key=lambda key: (abs(places[key] - middles[split]), key))] = split
 
 
 def _fixed(pieces: Iterable[tuple[Piece, str]], groups: Iterable[Sequence[str]]) -> dict[str, str]:
