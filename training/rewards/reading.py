@@ -149,25 +149,25 @@ def _jsonl(path: Path) -> Iterator[Line]:
     with path.open(encoding="utf-8-sig") as file:
         for number, text in enumerate(file, start=1):
             if text.strip():
-                yield _object(_parsed(text, f"{path.name}, line {number}"), f"{path.name}, line {number}")
+                yield object_of(parsed(text, f"{path.name}, line {number}"), f"{path.name}, line {number}")
 
 
 def _json(path: Path) -> Iterator[Line]:
-    rows = _parsed(path.read_text(encoding="utf-8-sig"), path.name)
+    rows = parsed(path.read_text(encoding="utf-8-sig"), path.name)
     if not isinstance(rows, list):
         raise LayoutError(f"{path.name} must be a list of objects: [{{…}}, {{…}}].")
     for number, row in enumerate(rows, start=1):
-        yield _object(row, f"{path.name}, entry {number}")
+        yield object_of(row, f"{path.name}, entry {number}")
 
 
-def _parsed(text: str, where: str) -> Any:
+def parsed(text: str, where: str) -> Any:
     try:
         return strict_json(text)
     except ValueError as error:
         raise LayoutError(f"{where}: this cannot be read as JSON: {error}.") from None
 
 
-def _object(value: Any, where: str) -> Line:
+def object_of(value: object, where: str) -> Line:
     if not isinstance(value, dict):
         raise LayoutError(f"{where}: this is no JSON object.")
     return Line(value, where)
@@ -180,7 +180,7 @@ def settings_of(path: Path) -> dict[str, Any]:
     if path.stat().st_size > MIB:
         raise LayoutError(f"{path.name} is larger than 1 MiB.")
     try:
-        value = _parsed(path.read_text(encoding="utf-8-sig"), path.name)
+        value = parsed(path.read_text(encoding="utf-8-sig"), path.name)
     except UnicodeDecodeError:
         raise LayoutError(f"{path.name} is not UTF-8. Save it as UTF-8.") from None
     if not isinstance(value, dict):

@@ -12,10 +12,9 @@ import pyarrow.ipc
 import pyarrow.parquet
 
 from annotation.importing.problems import quoted
-from annotation.importing.rows import strict_json
 from training.rewards.groups import Labels
 from training.rewards.layouts import LayoutError, Made, Picture
-from training.rewards.reading import MAX_BYTES, MIB, Line, check_parquet, is_inside, lines_of
+from training.rewards.reading import MAX_BYTES, MIB, Line, check_parquet, is_inside, lines_of, object_of, parsed
 
 BATCH = 8  # rows with pictures inside that are held at once
 
@@ -42,13 +41,6 @@ def text_of(path: Path) -> str:
         raise LayoutError(f"{path.name} is not UTF-8. Save it as UTF-8.") from None
 
 
-def parsed(text: str, where: str) -> Any:
-    try:
-        return strict_json(text)
-    except ValueError as error:
-        raise LayoutError(f"{where}: this cannot be read as JSON: {error}.") from None
-
-
 def json_lines(path: Path) -> Iterator[Line]:
     """Objects of a .json file that is a list, or JSON lines in spite of its name."""
     if text_of(path)[:100].lstrip().startswith("["):
@@ -58,12 +50,6 @@ def json_lines(path: Path) -> Iterator[Line]:
         if text.strip():
             where = f"{path.name}, line {number}"
             yield object_of(parsed(text, where), where)
-
-
-def object_of(value: object, where: str) -> Line:
-    if not isinstance(value, dict):
-        raise LayoutError(f"{where}: this is no JSON object.")
-    return Line(value, where)
 
 
 def pair_of(line: Line, name: str) -> tuple[Any, Any]:

@@ -23,8 +23,8 @@ from pathlib import Path
 from annotation.importing.problems import quoted
 from training.rewards.groups import Dimension, Labels
 from training.rewards.layouts import Item, LayoutError, Picture
-from training.rewards.layouts._reading import found, json_lines, made, object_of, order_of, picture, table_lines
-from training.rewards.reading import Line
+from training.rewards.layouts._reading import found, json_lines, made, order_of, picture, table_lines
+from training.rewards.reading import Line, object_of
 
 NAME = "editreward_bench"
 LABEL = "EditReward-Bench (EditReward)"

@@ -21,7 +21,8 @@ from pathlib import Path
 from annotation.importing.problems import quoted
 from training.rewards.groups import Dimension, Labels
 from training.rewards.layouts import Item, LayoutError
-from training.rewards.layouts._reading import first_of, found, made, object_of, parsed, text_of
+from training.rewards.layouts._reading import first_of, found, made, text_of
+from training.rewards.reading import object_of, parsed
 
 NAME = "imagenhub"
 LABEL = "ImagenHub (text-guided editing)"
