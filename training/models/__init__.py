@@ -1,5 +1,9 @@
-"""Recipes (recipes), and what reward models are trained on, are, and are measured by (rewards)."""
+"""Recipes (recipes); reward models with their sets and benchmarks (rewards); trained editors, their benchmarks, and blind
+studies before and after (posttraining, editor_benchmarks, proofs)."""
 
+from training.models.editor_benchmarks import EditorBenchmark, Style
+from training.models.posttraining import Sweep, SweepRun, TrainedEditor
+from training.models.proofs import Proof
 from training.models.recipes import OVER, Recipe, RecipeState, Step, StepName, StepState
 from training.models.rewards import Benchmark, BenchmarkResult, LabelledSet, RewardModel, SetState
 
@@ -7,7 +11,9 @@ __all__ = [
     "OVER",
     "Benchmark",
     "BenchmarkResult",
+    "EditorBenchmark",
     "LabelledSet",
+    "Proof",
     "Recipe",
     "RecipeState",
     "RewardModel",
@@ -15,4 +21,8 @@ __all__ = [
     "Step",
     "StepName",
     "StepState",
+    "Style",
+    "Sweep",
+    "SweepRun",
+    "TrainedEditor",
 ]

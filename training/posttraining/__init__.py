@@ -1,0 +1,1 @@
+"""Post-training of editors without Django and torch: configurations, rewards, pairs, what a run is watched for."""
