@@ -1,5 +1,4 @@
-"""Recipes (recipes); reward models with their sets and benchmarks (rewards); trained editors, their benchmarks, and blind
-studies before and after (posttraining, editor_benchmarks, proofs)."""
+"""Recipes; reward models with their sets and benchmarks; trained editors, their benchmarks, and blind studies of them."""
 
 from training.models.editor_benchmarks import EditorBenchmark, Style
 from training.models.posttraining import Sweep, SweepRun, TrainedEditor
