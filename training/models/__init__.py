@@ -1,4 +1,4 @@
-"""Recipes; reward models with their sets and benchmarks; trained editors, their benchmarks, and blind studies of them."""
+"""Recipes; reward models, their sets and benchmarks; trained editors, their benchmarks and blind studies of them."""
 
 from training.models.editor_benchmarks import EditorBenchmark, Style
 from training.models.posttraining import Sweep, SweepRun, TrainedEditor
