@@ -1,6 +1,7 @@
-"""All checks, one after the other: `make test`. A failure does not stop the ones after it; the end says what failed.
+"""All checks: `make test`. A failure does not stop the ones after it; the end says what failed.
 
-What comes after `--` goes to every pytest: make test ARGS="-k ranking -x".
+The browser tests wait more than they compute: they run beside the others, and what they print comes at the end. What
+comes after `--` goes to every pytest: make test ARGS="-k ranking -x".
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from scripts.servers import Refusal, postgres_binaries, private_postgres, private_valkey
 
@@ -27,6 +30,7 @@ PURE = ("gpu", "importing", "rewards", "scoring", "scripts", "stats", "world")  
 BROWSER = ("js", "e2e")
 BENCH = ("bench",)  # measured by `make bench`
 NOTHING_COLLECTED = 5  # pytest's exit status
+_running: list[subprocess.Popen[bytes]] = []  # to be ended with this program
 GROUPS = ("lint", "unit", "sqlite", "postgres", "browser")
 
 
@@ -99,12 +103,11 @@ def lint_steps(env: dict[str, str]) -> Iterator[Step]:
 
 
 def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], stack: ExitStack) -> Iterator[Step]:
-    """The test steps, each with the servers it needs; those of PostgreSQL start when its turn comes."""
-    workers = f"-n{min(os.cpu_count() or 1, 8)}"
+    """The steps without a browser, each with the servers it needs; those of PostgreSQL start when its turn comes."""
     if "unit" in groups:
-        yield Step("unit", "unit tests", pytest_command(test_folders(*PURE), workers, *arguments), env)
+        yield Step("unit", "unit tests", pytest_command(test_folders(*PURE), workers(), *arguments), env)
     without = [f"--ignore=tests/{name}" for name in (*PURE, *BROWSER, *BENCH)]
-    whole = pytest_command(["tests"], *without, workers, *arguments)
+    whole = pytest_command(["tests"], *without, workers(), *arguments)
     if "sqlite" in groups:
         yield Step("sqlite", "the suite on SQLite", whole, env)
     if "postgres" in groups:
@@ -114,44 +117,81 @@ def pytest_steps(groups: set[str], arguments: list[str], env: dict[str, str], st
         except Refusal as refusal:
             url, problem = "", str(refusal)
         yield Step("postgres", "the suite on PostgreSQL", whole, {**env, "DATABASE_URL": url}, problem)
-    if "browser" in groups:
-        chromium, problem = need_chromium()
-        for folder in test_folders(*BROWSER):  # each by itself: one process can run one Playwright
-            together = [workers] if folder == "tests/js" else []  # the others share one started application
-            command = pytest_command([folder], *together, *arguments)
-            yield Step("browser", f"browser tests: {folder}", command, {**env, "CHROMIUM": chromium}, problem)
 
 
-def run(step: Step, may_be_empty: bool) -> Outcome:
-    """Run a step in the foreground: what it prints is seen as it comes."""
-    print(f"\n{f' {step.title} ':=^100}", flush=True)
+def browser_steps(arguments: list[str], env: dict[str, str]) -> Iterator[Step]:
+    chromium, problem = need_chromium()
+    for folder in test_folders(*BROWSER):  # each by itself: one process can run one Playwright
+        together = [workers()] if folder == "tests/js" else []  # the others share one started application
+        command = pytest_command([folder], *together, *arguments)
+        yield Step("browser", f"browser tests: {folder}", command, {**env, "CHROMIUM": chromium}, problem)
+
+
+def workers() -> str:
+    return f"-n{min(os.cpu_count() or 1, 8)}"
+
+
+def run(step: Step, may_be_empty: bool, output: IO[bytes] | None = None) -> Outcome:
+    """Run a step. Without ``output`` in the foreground: what it prints is seen as it comes."""
+    heading = f"\n{f' {step.title} ':=^100}\n{step.problem}".rstrip() + "\n"
+    if output is None:
+        print(heading, end="", flush=True)
+    else:
+        output.write(heading.encode())
+        output.flush()
     started = time.monotonic()
     if step.problem:
-        print(step.problem, flush=True)
         return Outcome(step.title, 0, False)
-    code = subprocess.run(step.command, cwd=ROOT, env=step.env, stdin=subprocess.DEVNULL).returncode
+    command = subprocess.Popen(
+        step.command, cwd=ROOT, env=step.env, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+    )
+    _running.append(command)
+    code = command.wait()
     passed = code == 0 or (may_be_empty and code == NOTHING_COLLECTED)
     return Outcome(step.title, time.monotonic() - started, passed)
 
 
-def report(outcomes: list[Outcome]) -> str:
+def run_all(steps: Iterator[Step], beside: list[Step], may_be_empty: bool) -> list[Outcome]:
+    """``beside`` in a thread of its own; what it printed comes after the others."""
+    with ThreadPoolExecutor(1) as thread, tempfile.TemporaryFile() as output:
+        others = [thread.submit(run, step, may_be_empty, output) for step in beside]
+        try:
+            outcomes = [run(step, may_be_empty) for step in steps]
+            outcomes += [other.result() for other in others]
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
+            for command in _running:
+                command.kill()
+        output.seek(0)
+        print(output.read().decode(errors="replace"), flush=True)
+        return outcomes
+
+
+def report(outcomes: list[Outcome], seconds: float) -> str:
     lines = [f"\n{' summary ':=^100}"]
     lines += [f"{'ok' if one.passed else 'FAILED':<8}{one.seconds:>8.1f} s  {one.title}" for one in outcomes]
     failed = [one.title for one in outcomes if not one.passed]
-    total = sum(one.seconds for one in outcomes)
-    return "\n".join([*lines, f"{'FAILED: ' + ', '.join(failed) if failed else 'All passed'} ({total:.0f} s)"])
+    return "\n".join([*lines, f"{'FAILED: ' + ', '.join(failed) if failed else 'All passed'} ({seconds:.0f} s)"])
 
 
-def all_steps(groups: set[str], arguments: list[str], stack: ExitStack) -> Iterator[Step]:
-    """Every step of those groups. Data goes to a throw-away folder and servers: nobody's own are touched."""
-    var = stack.enter_context(tempfile.TemporaryDirectory(prefix="editloop-test-"))
-    taken = ("DATABASE_URL", "REDIS_URL", "EDITLOOP_")
-    env = {name: value for name, value in os.environ.items() if not name.startswith(taken)}
-    env |= {"EDITLOOP_VAR": var, "PYTHONUNBUFFERED": "1"}
-    if "lint" in groups:
-        yield from lint_steps(env)
-    if groups - {"lint"}:
-        yield from pytest_steps(groups, arguments, {**env, "REDIS_URL": stack.enter_context(private_valkey())}, stack)
+def all_steps(groups: set[str], arguments: list[str], stack: ExitStack) -> tuple[Iterator[Step], list[Step]]:
+    """Every step of those groups, and those that run beside them. Data goes to throw-away folders and servers: nobody's
+    own are touched, and the two do not meet."""
+
+    def fresh() -> dict[str, str]:
+        var = stack.enter_context(tempfile.TemporaryDirectory(prefix="editloop-test-"))
+        taken = ("DATABASE_URL", "REDIS_URL", "EDITLOOP_")
+        env = {name: value for name, value in os.environ.items() if not name.startswith(taken)}
+        return {**env, "EDITLOOP_VAR": var, "PYTHONUNBUFFERED": "1"}
+
+    def served() -> dict[str, str]:
+        return {**fresh(), "REDIS_URL": stack.enter_context(private_valkey())}
+
+    lint = lint_steps(fresh()) if "lint" in groups else iter(())
+    others = pytest_steps(groups, arguments, served(), stack) if groups - {"lint", "browser"} else iter(())
+    browser = browser_steps(arguments, served()) if "browser" in groups else iter(())
+    alone = groups == {"browser"}
+    return (browser, []) if alone else (chain(lint, others), list(browser))
 
 
 def end(*_: object) -> NoReturn:
@@ -164,16 +204,17 @@ def main() -> int:
     parser.add_argument("pytest", nargs="*", help="after --: for pytest")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, end)
+    started = time.monotonic()
     try:
         with ExitStack() as stack:
-            steps = all_steps(set(options.only or GROUPS), options.pytest, stack)
-            outcomes = [run(step, may_be_empty=bool(options.pytest)) for step in steps]
+            steps, beside = all_steps(set(options.only or GROUPS), options.pytest, stack)
+            outcomes = run_all(steps, beside, may_be_empty=bool(options.pytest))
     except Refusal as refusal:
         print(f"Editloop: {refusal}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
-    print(report(outcomes), flush=True)
+    print(report(outcomes, time.monotonic() - started), flush=True)
     return 0 if all(one.passed for one in outcomes) else 1
 
 

@@ -1,6 +1,7 @@
-"""One started application with a small demo for all files but test_start, and people in browsers.
+"""One started application with a small demo for all files, and people in browsers.
 
-The files run in the order of their names: test_loop counts judgements, so what judges besides must come after it.
+The files run in the order of their names: test_loop counts judgements, so what judges besides must come after it;
+test_up ends the application.
 """
 
 import json
@@ -12,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.browser import browser  # noqa: F401
-from tests.e2e.test_start import Started, until
+from tests.e2e.test_up import Started, until
 
 WAIT = 60_000
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from tests.e2e.conftest import Person
-from tests.e2e.test_start import Started
+from tests.e2e.test_up import Started
 
 CASES, SEEDS = 10, 2
 OWN = "Rough in four steps"

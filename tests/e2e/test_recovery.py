@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from tests.e2e.conftest import Person
 from tests.e2e.test_loop import RATE, export
-from tests.e2e.test_start import Started, until
+from tests.e2e.test_up import Started, until
 
 Enter = Callable[[str], Person]
 

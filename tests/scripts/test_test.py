@@ -29,7 +29,7 @@ def test_a_step_that_fails_does_not_stop_the_next(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     steps = [step(FAIL, "first"), step(PRINT, "second")]
-    monkeypatch.setattr(checks, "all_steps", lambda *_: iter(steps))
+    monkeypatch.setattr(checks, "all_steps", lambda *_: (iter(steps), []))
     monkeypatch.setattr(sys, "argv", ["test"])
     assert checks.main() == 1
     said = capfd.readouterr().out
@@ -38,10 +38,33 @@ def test_a_step_that_fails_does_not_stop_the_next(
 
 
 def test_all_that_passes_is_zero(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(checks, "all_steps", lambda *_: iter([step(PRINT)]))
+    monkeypatch.setattr(checks, "all_steps", lambda *_: (iter([step(PRINT)]), []))
     monkeypatch.setattr(sys, "argv", ["test"])
     assert checks.main() == 0
     assert "All passed" in capfd.readouterr().out
+
+
+def test_what_runs_beside_is_printed_after_the_others(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    first = [sys.executable, "-c", "print('beside')"]
+    monkeypatch.setattr(checks, "all_steps", lambda *_: (iter([step(PRINT)]), [step(first), step(FAIL, "browser")]))
+    monkeypatch.setattr(sys, "argv", ["test"])
+    assert checks.main() == 1
+    said = capfd.readouterr().out
+    assert said.index("done") < said.index("beside") < said.index("FAILED: browser (")
+
+
+def test_the_two_rows_of_steps_share_no_folder_and_no_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "need_postgres", lambda: (None, "not here"))
+    with ExitStack() as stack:
+        one_by_one, beside = checks.all_steps(set(checks.GROUPS), [], stack)
+        others = [one for one in one_by_one if one.group != "lint"]
+        for name in ("EDITLOOP_VAR", "REDIS_URL"):
+            assert not {one.env[name] for one in others} & {one.env[name] for one in beside}
+        alone, nothing = checks.all_steps({"browser"}, [], stack)
+        assert [one.group for one in alone] == ["browser"] * len(beside)
+        assert nothing == []
 
 
 def test_what_is_missing_fails_with_its_sentence(capfd: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +97,8 @@ def test_the_steps_touch_nobody_s_data(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "/somebody's")
     monkeypatch.setattr(checks, "need_postgres", lambda: (None, "not here"))
     with ExitStack() as stack:
-        steps = list(checks.all_steps(set(checks.GROUPS), [], stack))
+        one_by_one, beside = checks.all_steps(set(checks.GROUPS), [], stack)
+        steps = [*one_by_one, *beside]
         assert {one.group for one in steps} == set(checks.GROUPS)
         assert not any("/somebody's" in one.env.values() for one in steps)
         var = Path(steps[0].env["EDITLOOP_VAR"])
@@ -86,7 +110,8 @@ def test_every_test_file_is_in_one_step(monkeypatch: pytest.MonkeyPatch) -> None
     """What SQLite's step leaves out is run by the unit step or the browser step, or is a measurement."""
     monkeypatch.setattr(checks, "need_postgres", lambda: (None, "not here"))
     with ExitStack() as stack:
-        steps = list(checks.all_steps({"unit", "sqlite", "browser"}, [], stack))
+        one_by_one, beside = checks.all_steps({"unit", "sqlite", "browser"}, [], stack)
+        steps = [*one_by_one, *beside]
     whole = next(one.command for one in steps if one.group == "sqlite")
     left_out = {word.removeprefix("--ignore=") for word in whole if word.startswith("--ignore=")}
     others = [one.command for one in steps if one.group in ("unit", "browser")]

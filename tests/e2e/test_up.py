@@ -1,4 +1,7 @@
-"""`make up` for real: it starts, comes back after kill -9, and leaves no process behind."""
+"""`make up` for real: it starts, comes back after kill -9, and leaves no process behind.
+
+The last file by its name: it kills and ends the application that the others use.
+"""
 
 import json
 import os
@@ -9,7 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +67,9 @@ class Started:
         return self.process.wait(60)
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Started]:
-    application = Started(tmp_path_factory.mktemp("start") / "var", EDITLOOP_DEMO_CASES="2")
-    yield application
-    if application.process.poll() is None:
-        application.process.kill()
+@pytest.fixture
+def started(application: Started) -> Started:
+    return application
 
 
 def processes_of(var: Path) -> list[str]:

@@ -1,0 +1,1 @@
+"""Post-training runs on the web: the form, the job, its page, the registry of trained editors."""
