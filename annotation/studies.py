@@ -2,6 +2,7 @@
 
 import secrets
 from collections import defaultdict
+from collections.abc import Sequence
 from itertools import combinations, count
 
 from django.core.exceptions import ValidationError
@@ -18,6 +19,9 @@ from webapp.accounts.models import Invitation, User
 LARGEST_GROUP = 23  # letters A … W; larger groups are not ranked in one pass
 BATCH = 2000
 
+ItemGroup = tuple[int, tuple[int, ...]]
+"""A case's key, and the keys of its candidates that are judged together."""
+
 
 @transaction.atomic
 def create_study(
@@ -31,11 +35,12 @@ def create_study(
     candidates: CandidateQuerySet | None = None,
     seed: int | None = None,
     sample: int = 0,
+    items: Sequence[ItemGroup] | None = None,
 ) -> Study:
     """A study of the data set's candidates (or of those given), with its items and units.
 
     What an output check set aside is left out. ``sample``: at most so many candidates of a case, drawn at random, as
-    EditReward has 7 of 12 judged; 0 for all.
+    EditReward has 7 of 12 judged; 0 for all. ``items``: exactly these, as (case, candidates), whatever was set aside.
     """
     study = Study(
         name=name,
@@ -48,19 +53,20 @@ def create_study(
     )
     study.full_clean()
     study.save()
-    chosen = candidates if candidates is not None else Candidate.objects.filter(case__dataset=dataset)
-    cases: dict[int, list[int]] = defaultdict(list)
-    for case, candidate in chosen.usable().order_by("case_id", "id").values_list("case_id", "id"):
-        cases[case].append(candidate)
-    groups = _item_groups(protocol, _sampled(cases, sample, study.seed))
-    if not groups:
+    if items is None:
+        chosen = candidates if candidates is not None else Candidate.objects.filter(case__dataset=dataset)
+        cases: dict[int, list[int]] = defaultdict(list)
+        for case, candidate in chosen.usable().order_by("case_id", "id").values_list("case_id", "id"):
+            cases[case].append(candidate)
+        items = _item_groups(protocol, _sampled(cases, sample, study.seed))
+    if not items:
         raise ValidationError(
             _(
                 "This data set has nothing to judge yet. Make candidates first: "
                 "a ranking or a comparison needs two of a case."
             )
         )
-    _make_items(study, protocol, groups)
+    _make_items(study, protocol, items)
     return study
 
 
@@ -73,7 +79,7 @@ def _sampled(cases: dict[int, list[int]], most: int, seed: int) -> dict[int, lis
     }
 
 
-def _item_groups(protocol: Protocol, cases: dict[int, list[int]]) -> list[tuple[int, tuple[int, ...]]]:
+def _item_groups(protocol: Protocol, cases: dict[int, list[int]]) -> list[ItemGroup]:
     """(case, candidates) of every item: each candidate alone, every pair of a case, or the case's whole group."""
     if protocol.kind == RATING:
         return [(case, (candidate,)) for case, group in cases.items() for candidate in group]
@@ -89,7 +95,7 @@ def _item_groups(protocol: Protocol, cases: dict[int, list[int]]) -> list[tuple[
     return [(case, tuple(group)) for case, group in cases.items() if len(group) > 1]
 
 
-def _make_items(study: Study, protocol: Protocol, groups: list[tuple[int, tuple[int, ...]]]) -> None:
+def _make_items(study: Study, protocol: Protocol, groups: Sequence[ItemGroup]) -> None:
     chance = seeded("units", study.seed)
     for start in range(0, len(groups), BATCH):
         part = groups[start : start + BATCH]

@@ -2,6 +2,7 @@
 
 import json
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -37,15 +38,16 @@ def start_generation(
     splits: list[str] | None = None,
     limit: int = 0,
     sample: int = 0,
+    only: Sequence[int] = (),
 ) -> Job:
     """A job that makes ``seeds`` candidates of every chosen case with every editor, or with ``sample`` of them, drawn
-    for each case. Raises ValidationError."""
+    for each case. ``only``: keys of cases, none but these. Raises ValidationError."""
     if not editors:
         raise ValidationError(_("Choose at least one editor."))
     if without := [editor.name for editor in editors if not editor.module]:
         names = ", ".join(without)
         raise ValidationError(_("No program makes images for %(names)s: they were made elsewhere.") % {"names": names})
-    config = {
+    config: dict[str, Any] = {
         "dataset": str(dataset.uid),
         "editors": [editor.slug for editor in editors],
         "seeds": seeds,
@@ -55,6 +57,8 @@ def start_generation(
         "sample": sample,
         "sample_seed": secrets.randbits(32) if sample else 0,
     }
+    if only:
+        config["only"] = list(only)
     if sample > len(editors):
         message = _("%(sample)d editors cannot be drawn from %(count)d.")
         raise ValidationError(message % {"sample": sample, "count": len(editors)})

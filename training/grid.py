@@ -29,6 +29,8 @@ def cases_of(dataset: Dataset, config: Config) -> QuerySet[Case]:
         cases = cases.filter(task__in=config["tasks"])
     if config.get("splits"):
         cases = cases.filter(split__in=config["splits"])
+    if config.get("only"):
+        cases = cases.filter(pk__in=config["only"])
     if "cases" in config:
         return cases.filter(id__range=config["cases"])
     return cases[: config["limit"]] if config["limit"] else cases

@@ -17,7 +17,7 @@ from typing import Any
 from scoring.prompts.drafts import Draft, Line, tidy
 
 FOLDER = Path(__file__).parent / "shipped"
-FILES = ("hp-edit", "editreward", "edithf", "reward")  # in the order in which the prompts are listed
+FILES = ("hp-edit", "editreward", "edithf", "gedit", "reward")  # in the order in which the prompts are listed
 BASE_NOTE = "The rubric alone."
 
 

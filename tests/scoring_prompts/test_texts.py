@@ -68,9 +68,11 @@ def test_the_eight_tasks_have_a_prompt_from_0_to_5() -> None:
         ("edithf-quality", "quality", 1, 5),
         ("edithf-alignment", "alignment", 1, 5),
         ("edithf-preservation", "preservation", 1, 5),
+        ("gedit-sc", "consistency", 0, 9),
+        ("gedit-pq", "perceptual", 0, 9),
     ],
 )
-def test_dimensions_of_the_other_two(slug: str, dimension: str, low: int, high: int) -> None:
+def test_dimensions_of_the_others(slug: str, dimension: str, low: int, high: int) -> None:
     found = by_slug()[slug]
     assert (found.task, found.dimension, found.low, found.high) == (None, dimension, low, high)
 

@@ -24,11 +24,18 @@ def reward_train(run: JobRun) -> dict[str, Any]:
     return train(run)
 
 
+def posttrain(run: JobRun) -> dict[str, Any]:
+    from training.gpu.posttrain.job import posttrain as train
+
+    return train(run)
+
+
 KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {
     "generate": generate,
     "categorise": categorise,
     "score": score,
     "reward-train": reward_train,
+    "posttrain": posttrain,
 }
 
 
@@ -43,7 +50,7 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m training.gpu.run JOBDIR (an existing job folder)", file=sys.stderr)
         return 2
     if int(os.environ.get("RANK", "0")):  # a further process of accelerate launch: the first one keeps the books
-        from training.gpu.reward.several import follow
+        from training.gpu.several import follow
 
         return follow(Path(arguments[0]), work)
     try:

@@ -1,8 +1,8 @@
 """Recipes; reward models, their sets and benchmarks; trained editors, their benchmarks and blind studies of them."""
 
-from training.models.editor_benchmarks import EditorBenchmark, Style
+from training.models.editor_benchmarks import EditorBenchmark, Language, Likeness, Measure, Stage, Style
 from training.models.posttraining import Sweep, SweepRun, TrainedEditor
-from training.models.proofs import Proof
+from training.models.proofs import Proof, ProofState
 from training.models.recipes import OVER, Recipe, RecipeState, Step, StepName, StepState
 from training.models.rewards import Benchmark, BenchmarkResult, LabelledSet, RewardModel, SetState
 
@@ -12,11 +12,16 @@ __all__ = [
     "BenchmarkResult",
     "EditorBenchmark",
     "LabelledSet",
+    "Language",
+    "Likeness",
+    "Measure",
     "Proof",
+    "ProofState",
     "Recipe",
     "RecipeState",
     "RewardModel",
     "SetState",
+    "Stage",
     "Step",
     "StepName",
     "StepState",

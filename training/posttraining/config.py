@@ -46,10 +46,12 @@ class Config:
     from the base. ``spread``: whose standard deviation divides advantages, with the floor ``least_spread``; groups
     with less are left out where it is the group's. ``advantage_clip``: largest advantage.
 
-    ``nft_beta``: how far apart DiffusionNFT's implicit policies lie. ``ema``: decay of the averaged weights, which are
+    ``nft_beta``: how far apart DiffusionNFT's implicit policies lie. ``times``: noise levels at which nft and awm learn
+    from each sample of a round. ``ema``: decay of the averaged weights, which are
     looked at and kept; 0: none. Offline: ``data`` given or sampled; ``samples`` a case, ``dpo_beta``, ``poor``: cases
     whose samples are all below it (on the reward's 0..1) are dropped; ``half``: of each task the pairs with the lower
-    chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps.
+    chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps, each
+    of ``examples`` pairs or pictures.
 
     ``look_every`` rounds the ``look_cases`` fixed cases are edited with ``look_steps`` and judged. ``batch``: samples
     in one forward pass. ``most_missing``: share of missing judgements that ends the run.
@@ -76,12 +78,14 @@ class Config:
     least_spread: float = 1e-3
     advantage_clip: float = 5.0
     nft_beta: float = 1.0
+    times: int = 2
     data: str = SAMPLED
     samples: int = 20
     dpo_beta: float = 2000.0
     poor: float = 0.2
     half: bool = True
     top: float = 0.45
+    examples: int = 16
     lora_rank: int = 32
     lora_alpha: int = 64
     lora_targets: str = "attention"
@@ -156,12 +160,14 @@ CHECKS: Mapping[str, Check] = {
     "least_spread": number(1e-8, 1),
     "advantage_clip": number(0.1, 100),
     "nft_beta": number(0.01, 10),
+    "times": whole(1, 100),
     "data": one_of(*DATA),
     "samples": whole(2, 256),
     "dpo_beta": number(0.01, 1e6),
     "poor": number(0, 1),
     "half": YES_NO,
     "top": number(0.001, 1),
+    "examples": whole(1, 4096),
     "lora_rank": whole(1, 512),
     "lora_alpha": whole(1, 1024),
     "lora_targets": one_of(*TARGETS),

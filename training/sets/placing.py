@@ -68,7 +68,7 @@ def _placed(groups: Iterable[Group], inputs: Path, heartbeat: Callable[[], objec
             message = _("%(count)d pictures of the set are no longer here, such as %(sha)s. Import them again.")
             raise JobError(message % {"count": len(missing), "sha": missing[0][:16]})
         for sha, name in names.items():
-            _link(name, inputs / _path(sha, name))
+            link(name, inputs / _path(sha, name))
         yield from (_with_paths(group, names) for group in chunk)
 
 
@@ -83,7 +83,8 @@ def _with_paths(group: Group, names: Mapping[str, str]) -> Group:
     return Group(group.key, source, *about, entries, group.labels)
 
 
-def _link(name: str, path: Path) -> None:
+def link(name: str, path: Path) -> None:
+    """A stored file at ``path``: a hard link where the storage is a folder of this disk, else a copy. Raises JobError."""
     if path.exists():
         return
     part = path.with_name(path.name + ".part")

@@ -20,9 +20,9 @@ from training.gpu.reward import checkpoint, figures
 from training.gpu.reward.backbones import WrongBackbone
 from training.gpu.reward.batches import TrainingSet, judged_pairs, read_set
 from training.gpu.reward.looks import Look, look_at, worst
-from training.gpu.reward.several import Processes
 from training.gpu.reward.state import WrongState
 from training.gpu.reward.train import MODEL, Hooks, Trainer
+from training.gpu.several import Processes
 from training.rewards.config import PAIR, POINT, TEXT, Config, WrongConfig
 from training.rewards.groups import DEV, TEST, TRAIN
 from webapp.jobs.folder import JobError, JobRun

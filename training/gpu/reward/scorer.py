@@ -13,6 +13,7 @@ import torch
 from training.gpu.reward import checkpoint
 from training.gpu.reward.losses import aggregate
 from training.gpu.reward.network import Example, RewardNetwork, standardised
+from training.gpu.several import device_of
 
 MOST_CANDIDATES = 64  # in one pass
 
@@ -105,10 +106,3 @@ def overall_scale(told: dict[str, Any]) -> tuple[float, float]:
         case "min":
             return min(lows), min(highs)
     return sum(lows) / len(lows), sum(highs) / len(highs)
-
-
-def device_of(device: str) -> str:
-    """A device in torch's words; "auto" is the first GPU where there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

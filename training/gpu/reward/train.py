@@ -26,8 +26,8 @@ from training.gpu.reward.init import learned_by, read_init, told_of
 from training.gpu.reward.looks import Look, look_at
 from training.gpu.reward.network import RewardNetwork
 from training.gpu.reward.objective import Objective, Targets
-from training.gpu.reward.several import Processes
 from training.gpu.reward.state import load_state, save_state
+from training.gpu.several import Processes
 from training.rewards.config import TEXT, Config, Stage
 from training.rewards.groups import DEV, TRAIN
 from webapp.jobs.folder import JobError, JobStopped

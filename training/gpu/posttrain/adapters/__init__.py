@@ -1,6 +1,6 @@
 """Adapters by the editor's module name: one file a family of models. docs/post-training-models.md tells how to add one.
 
-Each file has ``load(settings, config, device) -> Adapter``. Nothing here imports torch before an adapter is loaded.
+Nothing here imports torch before an adapter is loaded.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def load_adapter(module: str, settings: Mapping[str, Any], config: Config, devic
     check_editor_name(module)
     if words := why_not(module):
         raise EditorError(words)
-    found = import_module(f"{__name__}.{FILES[module]}")
-    if FILES[module] == "qwen":
-        adapter: Adapter = found.load(module, settings, config, device)
-        return adapter
-    adapter = found.load(settings, config, device)
+    adapter: Adapter
+    if module == "drawn":
+        adapter = import_module(f"{__name__}.drawn").load(settings, str(device))
+    else:
+        adapter = import_module(f"{__name__}.{FILES[module]}").load(module, settings, config, device)
     return adapter

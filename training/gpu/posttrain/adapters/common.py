@@ -21,8 +21,8 @@ from training.gpu.diffusion import loading
 from training.gpu.diffusion.noise import generators
 from training.gpu.diffusion.settings import Spec
 from training.gpu.diffusion.sizes import on_grid, resized
-from training.gpu.diffusion.weights import family
 from training.gpu.editors import CannotEdit, EditCase, EditorError
+from training.gpu.posttrain import lora
 from training.gpu.posttrain.adapter import Condition
 from training.memory import gb
 from training.posttraining import costs
@@ -198,7 +198,7 @@ class PipelineAdapter:
         raise NotImplementedError
 
     def base(self) -> AbstractContextManager[None]:
-        return adapters_off(self.pipeline.transformer)
+        return lora.without(self.pipeline.transformer)
 
     # ---- layout
 
@@ -214,19 +214,6 @@ class PipelineAdapter:
 
     def told(self, case: EditCase, size: tuple[int, int]) -> dict[str, Any]:
         return {"size": size, "source_size": case.source.size}
-
-
-@contextmanager
-def adapters_off(transformer: Any) -> Iterator[None]:
-    """The model without its LoRA; with its own weights where there is none yet."""
-    if not getattr(transformer, "_hf_peft_config_loaded", False):
-        yield
-        return
-    transformer.disable_adapters()
-    try:
-        yield
-    finally:
-        transformer.enable_adapters()
 
 
 def shift(tokens: int, config: Mapping[str, Any]) -> float:

@@ -23,13 +23,14 @@ from training.gpu.editors import EditCase, EditorError
 from training.gpu.editors import drawn as editor
 from training.gpu.posttrain import lora
 from training.gpu.posttrain.adapter import Condition
+from training.posttraining.config import Config
 
 PACK = 2  # latents of a token's side
 BLOCKS = ("transformer_blocks.", "single_transformer_blocks.")
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")
 
 
-def load(settings: Mapping[str, Any], device: str = "cpu") -> DrawnAdapter:
+def load(settings: Mapping[str, Any], config: Config, device: Any = "cpu") -> DrawnAdapter:
     """The adapter of an editor's settings (training/gpu/editors/drawn.py); a LoRA among them is refused, as a run adds
     one of its own. Raises EditorError."""
     if settings.get("lora"):
@@ -37,6 +38,8 @@ def load(settings: Mapping[str, Any], device: str = "cpu") -> DrawnAdapter:
             "This editor carries a LoRA already, and post-training adds one of its own. Choose the base, "
             "or a folder with merged weights."
         )
+    if config.size != SIZE:
+        raise EditorError(f"The CPU editor's pictures have {SIZE} pixels a side: set size to {SIZE}, not {config.size}.")
     return DrawnAdapter(editor.load(settings).pipeline, device)
 
 

@@ -1,6 +1,6 @@
 """Several processes of one training: accelerate launch -m training.gpu.run JOBDIR. One process is the ordinary case.
 
-Each process has its own device and a share of every step's micro-batches; gradients are averaged. The first one keeps
+Each process has its own device and a share of every step's work; gradients are averaged. The first one keeps
 the job folder's books, the others only compute.
 """
 
@@ -18,11 +18,17 @@ from typing import Any
 import torch
 from torch import Tensor, distributed
 
-from training.gpu.reward.scorer import device_of
 from webapp.jobs.folder import JobError, JobRun, JobStopped, read_json
 
 PATIENCE = timedelta(hours=2)  # others wait while the first one looks at the held-out part
 SENTENCE = 2000  # bytes of an error at most
+
+
+def device_of(device: str) -> str:
+    """A device in torch's words; "auto" is the first GPU where there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 class Processes:
@@ -79,6 +85,16 @@ class Processes:
         distributed.all_reduce(found)
         means: list[float] = (found / self.world).tolist()
         return means
+
+    def gather(self, numbers: Sequence[float]) -> list[list[float]]:
+        """The numbers of every process, by rank. Each has as many."""
+        if not self.together:
+            return [list(numbers)]
+        self._meet()
+        mine = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        every = [torch.zeros_like(mine) for _ in range(self.world)]
+        distributed.all_gather(every, mine)
+        return [one.tolist() for one in every]
 
     def agree(self, flag: bool) -> bool:
         """What the first process says, or any that was asked to stop."""

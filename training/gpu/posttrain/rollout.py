@@ -1,0 +1,167 @@
+"""Samples of the policy: paths from noise to pictures, and of them what an update needs.
+
+A path is the ODE's, but for a window of steps that add noise (steps.py). Where the window lies depends on the run's seed
+and the round alone, so it is the same for all samples of all groups on every process (MixGRPO; Flow-GRPO-Fast). All
+random numbers come from seeds that are computed and kept: which process or batch makes a sample changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import torch
+from torch import Tensor
+
+from training.gpu.diffusion.noise import generators
+from training.gpu.posttrain import steps
+from training.gpu.posttrain.adapter import Adapter, Condition
+from training.posttraining.config import Config
+
+LEAST_SIGMA = 0.05  # from here on noise is seen in the picture, and log-probabilities grow without bound
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A sample to be made: of the case in ``place`` of the run's list, for ``group``, a number of this round alone."""
+
+    place: int
+    group: int
+    seed: int  # of the first noise
+    path_seed: int  # of the noise on the way
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A random step that was taken, for the samples of one pass: x (samples, tokens, channels) at sigma (0-dim) became
+    next, which is mean + noise_std noise."""
+
+    x: Tensor
+    mean: Tensor
+    noise: Tensor
+    next: Tensor
+    sigma: Tensor
+    sigma_next: Tensor
+    sigma_max: Tensor
+    log_prob: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """The samples that go together through the model, in sampling and in training: in the same company, so that the
+    two give the same numbers."""
+
+    slots: list[Slot]
+    conditions: list[Condition]
+    x0: Tensor
+    taken: list[Taken]
+
+
+def seed_of(*parts: object) -> int:
+    """A seed of 63 bits from what it is for."""
+    return int.from_bytes(sha256("/".join(map(str, parts)).encode()).digest()[:8], "big") >> 1
+
+
+def window(config: Config, sigmas: Sequence[float], number: int) -> range:
+    """The random steps of round ``number``. Never the last step, nor one from a sigma of LEAST_SIGMA or less."""
+    able = sum(sigma > LEAST_SIGMA for sigma in sigmas[: len(sigmas) - 2])
+    if config.window == 0:
+        return range(able)
+    length = min(config.window, able)
+    begins = max(1, min(round(config.window_share * (len(sigmas) - 1)), able - length + 1))
+    start = seed_of(config.seed, "window", number) % begins
+    return range(start, start + length)
+
+
+def cases_of(config: Config, count: int, number: int) -> list[int]:
+    """Places of the ``groups`` cases of round ``number`` among ``count``: every case once before any comes again."""
+    found, at = [], number * config.groups
+    while len(found) < config.groups:
+        turn, place = divmod(at + len(found), count)
+        found.append(_order(config.seed, turn, count)[place])
+    return found
+
+
+def _order(seed: int, turn: int, count: int) -> list[int]:
+    generator = torch.Generator().manual_seed(seed_of(seed, "order", turn))
+    order: list[int] = torch.randperm(count, generator=generator).tolist()
+    return order
+
+
+def slots_of(config: Config, places: Sequence[int], number: int) -> list[Slot]:
+    """The samples of a round, group after group."""
+    found = []
+    for group, place in enumerate(places):
+        for one in range(config.group):
+            first = "shared" if config.shared_noise else one
+            seed = seed_of(config.seed, "noise", number, group, first)
+            found.append(Slot(place, group, seed, seed_of(config.seed, "path", number, group, one)))
+    return found
+
+
+def passes(slots: Sequence[Slot], conditions: Sequence[Condition], most: int) -> Iterator[list[Slot]]:
+    """The samples in lots of ``most`` at most; conditions of one shape in a lot, whole groups where they fit."""
+    by_shape: dict[tuple[int, ...], list[Slot]] = {}
+    for slot in slots:
+        by_shape.setdefault(conditions[slot.place].shape, []).append(slot)
+    for same in by_shape.values():
+        lot: list[Slot] = []
+        groups: dict[int, list[Slot]] = {}
+        for slot in same:
+            groups.setdefault(slot.group, []).append(slot)
+        for members in groups.values():
+            if lot and len(lot) + len(members) > most:
+                yield lot
+                lot = []
+            lot = lot + members
+            while len(lot) > most:
+                yield lot[:most]
+                lot = lot[most:]
+        if lot:
+            yield lot
+
+
+@torch.no_grad()
+def sample(
+    adapter: Adapter, config: Config, slots: list[Slot], conditions: list[Condition], random: range, count: int
+) -> Pass:
+    """Take the samples' paths of ``count`` steps, ``random`` ones among them. ``conditions``: one a sample."""
+    sigmas = adapter.sigmas(conditions[0], count)
+    generated = generators([slot.path_seed for slot in slots])
+    # What shares its case and its first noise is one path until the window begins: it is computed once.
+    first: dict[tuple[int, int], int] = {}
+    owner = [first.setdefault((slot.place, slot.seed), len(first)) for slot in slots]
+    leads = [owner.index(number) for number in range(len(first))]
+    told, taken = [conditions[place] for place in leads], []
+    x = torch.cat([adapter.noise(conditions[place], [slots[place].seed]) for place in leads]).float()
+    for step in range(count):
+        if step == random.start and step in random:
+            x, told = x[owner], conditions
+        if step not in random:
+            v = adapter.velocity(x, sigmas[step].expand(len(x)), told)
+            x = steps.ode(x, v, sigmas[step], sigmas[step + 1])
+            continue
+        noise = torch.cat([torch.randn((1, *x.shape[1:]), generator=one) for one in generated]).to(x)
+        _, move = policy(adapter, config, x, sigmas[step], sigmas[step + 1], sigmas[1], told)
+        after = move.sample(noise)
+        chance = steps.policy_log_prob(config.dynamics, after, move)
+        taken.append(Taken(x, move.mean, noise, after, sigmas[step], sigmas[step + 1], sigmas[1], chance))
+        x = after
+    return Pass(slots, conditions, x if taken else x[owner], taken)
+
+
+def policy(
+    adapter: Adapter,
+    config: Config,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    sigma_max: Tensor,
+    conditions: Sequence[Condition],
+) -> tuple[Tensor, steps.Step]:
+    """The velocity at x, and the random step from there. With a gradient where that is on."""
+    v = adapter.velocity(x, sigma.expand(len(x)), conditions)
+    level = config.noise_level
+    move = steps.transition(config.dynamics, x, v, sigma, sigma_next, noise_level=level, sigma_max=sigma_max)
+    return v, move
