@@ -9,6 +9,7 @@ class TrainingConfig(AppConfig):
         from scoring.asking import backends
         from training import categorising, generation, judges
         from training.benchmarks import job as benchmarks
+        from training.editor_benchmarks import likeness
         from training.recipes import job as recipe_step
         from training.reward_models import job as reward_models
         from training.reward_models import judges as reward_judges
@@ -26,3 +27,4 @@ class TrainingConfig(AppConfig):
         register(training_sets.KIND)
         register(benchmarks.KIND)
         benchmarks.connect()
+        register(likeness.KIND)

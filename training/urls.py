@@ -2,6 +2,7 @@ from django.urls import path
 
 from training import views
 from training.benchmarks import views as benchmarks
+from training.proof import views as proof
 from training.recipes import views as recipes
 from training.reward_models import views as reward_models
 from training.sets import views as sets
@@ -45,4 +46,12 @@ urlpatterns = [
     path("benchmarks/of/<slug:slug>/refresh/", benchmarks.refresh_benchmark, name="refresh_benchmark"),
     path("benchmarks/of/<slug:slug>/table.csv", benchmarks.benchmark_table, name="benchmark_table"),
     path("benchmarks/of/<slug:slug>/delete/", benchmarks.delete_benchmark, name="delete_benchmark"),
+    # Blind proofs of trained editors
+    path("proofs/", proof.proofs, name="proofs"),
+    path("proofs/new/<str:slug>/", proof.new_proof, name="new_proof"),
+    path("proofs/<uuid:uid>/", proof.proof, name="proof"),
+    path("proofs/<uuid:uid>/now/", proof.proof_now, name="proof_now"),
+    path("proofs/<uuid:uid>/begin/", proof.proof_begin, name="proof_begin"),
+    path("proofs/<uuid:uid>/pairs/", proof.proof_pairs, name="proof_pairs"),
+    path("proofs/<uuid:uid>/pairs.csv", proof.proof_table, name="proof_table"),
 ]

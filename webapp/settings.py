@@ -175,6 +175,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "webapp.jobs.tasks.reap", "schedule": 10.0},
     "drift": {"task": "scoring.tasks.check_drift", "schedule": 3600.0},  # finds something to do once a month
     "recipes": {"task": "training.recipes.tasks.look", "schedule": 10.0},
+    "editor-benchmarks": {"task": "training.editor_benchmarks.tasks.look", "schedule": 5.0},
     "proofs": {"task": "training.proof.tasks.look", "schedule": 10.0},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

@@ -72,9 +72,8 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], lo
 def _at(place: int, count: int, share: float) -> tuple[float, float]:
     """The first axis points up; the others follow clockwise."""
     angle = 2 * math.pi * place / count - math.pi / 2
-    return round(CENTRE[0] + RADIUS * share * math.cos(angle), 1), round(
-        CENTRE[1] + RADIUS * share * math.sin(angle), 1
-    )
+    reach = RADIUS * share
+    return round(CENTRE[0] + reach * math.cos(angle), 1), round(CENTRE[1] + reach * math.sin(angle), 1)
 
 
 def _axis(name: str, place: int, count: int) -> Axis:

@@ -1,4 +1,4 @@
-"""A benchmark's images and scores as arrays of editors × cases × seeds. A fixed number of queries, whatever the size."""
+"""A benchmark's images and scores as arrays of editors × cases × seeds, by a fixed number of queries."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class CaseRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """Samples of one editor. ``missing``: no image; ``aside``: an output check found no edit in it; ``open``: not scored
-    yet; ``refused``: the judge gave no score, and is not asked again. What has no score is in no mean."""
+    """Samples of one editor. ``missing``: no image; ``aside``: an output check found no edit in it; ``open``: not
+    scored yet; ``refused``: the judge gave no score, and is not asked again. What has no score is in no mean."""
 
     samples: int
     missing: int
@@ -49,8 +49,8 @@ class Counts:
 
 @dataclass(frozen=True)
 class Read:
-    """``candidate``: keys, 0 where there is none; ``state``: of MISSING … SCORED; ``values``: by measure, NaN where there
-    is no score; all of shape (editors, cases, seeds). ``asking``: what is to be scored, candidates by version."""
+    """``candidate``: keys, 0 where there is none; ``state``: of MISSING … SCORED; ``values``: by measure, NaN without a
+    score; all of shape (editors, cases, seeds). ``asking``: what is to be scored, candidates by version."""
 
     editors: list[Editor]
     cases: list[CaseRow]
@@ -146,7 +146,9 @@ def _judged(benchmark: EditorBenchmark, found: Read) -> Read:
                 found.asking.setdefault(asked[name].pk, []).append(candidate)
             elif value is not None:
                 prompt = asked[name].prompt
-                found.values[name][place] = value if name == SCORE else on_scale(value, prompt.low, prompt.high)
+                found.values[name][place] = (
+                    value if name == SCORE else float(on_scale(np.array(value), prompt.low, prompt.high))
+                )
         found.state[place] = _state(list(scores.values()))
     if JOINT in found.values:
         found.values[JOINT][...] = joint(found.values[CONSISTENCY], found.values[QUALITY])
@@ -213,6 +215,7 @@ def human_of(benchmark: EditorBenchmark, found: Read, low: float, high: float) -
     said: dict[int, list[float]] = {}
     for candidate, study, score in marks:
         scale = scales[study]
+        assert score is not None  # by the filter
         said.setdefault(candidate, []).append(low + (score - scale.low) * (high - low) / (scale.high - scale.low))
     values = np.full(found.state.shape, np.nan)
     for place in zip(*np.nonzero(found.candidate), strict=True):

@@ -40,7 +40,8 @@ def create(
     """Raises ValidationError by field; then nothing is made.
 
     The prompts' versions are chosen now and kept. A Chinese benchmark has a data set of its own: the same cases, whose
-    instruction is the Chinese one; so their images are no others' images. ``models``: {"dino", "clip"}, for DreamBench++.
+    instruction is the Chinese one; so their images are no others' images. ``models``: {"dino", "clip"}, of the style
+    DreamBench++.
     """
     slug = _slug(name)
     _check_editors(editors, base)

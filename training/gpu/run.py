@@ -14,6 +14,7 @@ from typing import Any
 
 from training.gpu.categorise import categorise
 from training.gpu.generate import generate
+from training.gpu.likeness import likeness
 from training.gpu.score import score
 from webapp.jobs.folder import JobError, JobRun, run_job
 
@@ -34,6 +35,7 @@ KINDS: dict[str, Callable[[JobRun], dict[str, Any]]] = {
     "generate": generate,
     "categorise": categorise,
     "score": score,
+    "editor-likeness": likeness,
     "reward-train": reward_train,
     "posttrain": posttrain,
 }

@@ -1,4 +1,4 @@
-"""What a post-training run will cost: images and forward passes a round, memory, and seconds where they are known. Pure.
+"""What a post-training run will cost: images and forward passes a round, memory, seconds where they are known. Pure.
 
 A pass is one sample once through the transformer. A step backward counts as two passes, and as three with
 checkpointing, which computes each block again.

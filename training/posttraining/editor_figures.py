@@ -8,7 +8,7 @@ score: what is missing is left out and counted, never taken for 0.
   HP-scores (HP-Edit, table 1) follow from the printed tasks, and so GEdit-Bench takes groups.
 * GEdit-Bench: O = √(SC·PQ) for each sample, on a scale from 0 to 10, before anything is averaged.
 * The change against the base is taken within cases that both have, then averaged in the same way.
-* Intervals draw whole source images with replacement (percentile bootstrap of clusters); all editors see the same draws.
+* Intervals draw whole source images with replacement (percentile bootstrap of clusters), the same for all editors.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ def case_means(values: Floats) -> Floats:
 
 def in_all(means: Floats) -> Flags:
     """The intersection set: cases for which every editor has a score, shape (cases,)."""
-    return np.isfinite(means).all(axis=0)
+    return np.asarray(np.isfinite(means).all(axis=0))
 
 
 def changes(means: Floats, base: int) -> Floats:
     """Each editor's score less the base's, within cases; shape of ``means``, NaN where one of the two is missing."""
-    return means - means[base]
+    return np.asarray(means - means[base])
 
 
 # Means and intervals -------------------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ NO_PAIRS = "no case has a score both before and after"
 
 @dataclass(frozen=True, slots=True)
 class Wins:
-    """``share``: of ``n`` cases those that became better, the ``ties`` a half, with Wilson's interval; NaN for n = 0."""
+    """``share``: of ``n`` cases those that became better, ``ties`` a half, with Wilson's interval; NaN for n = 0."""
 
     share: float
     low: float
@@ -38,7 +38,7 @@ def gain(before: Floats, after: Floats, source: Codes | None = None, resampling:
     before, after = _columns(before, after)
     if source is not None and np.shape(source) != before.shape:
         raise ValueError("There must be one source for each case.")
-    codes = np.arange(before.size) if source is None else np.asarray(source)
+    codes: Codes = np.arange(before.size) if source is None else source
     difference = after - before
     if not np.isfinite(difference).any():
         return Estimate(math.nan, math.nan, math.nan, 0, 0, difference.size, NO_PAIRS)

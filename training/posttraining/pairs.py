@@ -9,6 +9,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def global_pairs(examples: Iterable[Example], *, poor: float = 0.2) -> list[Pair
 def top_share(examples: Iterable[Example], share: float) -> list[Example]:
     """Of each task the share with the highest scores, one at least, in the order of their keys.
 
-    HP-Edit and EditReward keep 20,000 of 46,000. By task, so that easy tasks do not crowd out the others. Raises
+    EditReward keeps 20,000 of 46,000 (section 4.4). By task, so that easy tasks do not crowd out the others. Raises
     ValueError for a share outside 0..1.
     """
     if not 0 < share <= 1:
@@ -94,6 +97,6 @@ def top_share(examples: Iterable[Example], share: float) -> list[Example]:
     return sorted(kept, key=lambda one: (one.case, one.key))
 
 
-def _by[T](items: Sequence[T], key: Callable[[T], str]) -> list[list[T]]:
+def _by(items: Sequence[T], key: Callable[[T], str]) -> list[list[T]]:
     """Groups of equal keys, in the order of the keys; within a group the order given."""
     return [list(group) for _, group in groupby(sorted(items, key=key), key=key)]

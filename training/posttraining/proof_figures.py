@@ -18,7 +18,7 @@ import numpy as np
 from scoring.stats.agreement import krippendorff_alpha
 from scoring.stats.bootstrap import FEW_CLUSTERS, bootstrap, draws
 from scoring.stats.correlate import complete, midranks, pearson
-from scoring.stats.grouped import Codes, Floats, ratio, sums
+from scoring.stats.grouped import Codes, Flags, Floats, ratio, sums
 from scoring.stats.intervals import t_interval
 from scoring.stats.votes import wilson
 
@@ -146,7 +146,7 @@ def preference(votes: Floats, left: Floats, source: Codes) -> Preference:
     )
 
 
-def _mean(values: np.ndarray) -> float:  # type: ignore[type-arg]
+def _mean(values: Floats | Flags) -> float:
     return float(values.mean()) if values.size else math.nan
 
 

@@ -136,7 +136,6 @@ def combine(
     missing, needed where the spec gives it a weight. A judge of weight 0 is not heard, so its silence costs nothing.
     Raises ValueError where lengths or names do not fit.
     """
-    groups = np.asarray(groups)
     scores = score(spec, judged, len(groups))
     rewards = beaten(scores, groups) if spec.win_rate else spec.map(scores)
     if not spec.preservation:

@@ -1,4 +1,4 @@
-"""The proof that a post-training helped: people see edits of the base and of the trained editor, and not who made which.
+"""The proof that a post-training helped: people judge edits of base and trained editor, and do not see who made which.
 
 ``plan`` is what is asked for, ``starting`` begins a proof, ``services`` brings it from its images to its studies,
 ``reading`` makes tables of what people said, ``report`` the figures of its page.

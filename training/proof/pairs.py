@@ -42,8 +42,8 @@ def made(editor: Editor, plan: Plan) -> dict[tuple[int, int], int]:
 
 
 def twins(proof: Proof, plan: Plan) -> list[Twins]:
-    """The pairs of which both images are there, in the order of the cases. What an output check set aside is among them:
-    to leave out an editor's failures would flatter it."""
+    """The pairs of which both images are there, in the order of the cases. What an output check set aside is among
+    them: to leave out an editor's failures would flatter it."""
     base, trained = made(proof.base, plan), made(proof.trained, plan)
     wanted = ((case, seed) for case in plan.cases for seed in range(plan.seeds))
     return [Twins(*key, base[key], trained[key]) for key in wanted if key in base and key in trained]

@@ -37,5 +37,6 @@ class Plan:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:
-        mine = {name: value[name] for name in cls.__slots__ if name in value}
-        return cls(**{name: tuple(one) if isinstance(one, list) else one for name, one in mine.items()})
+        mine: dict[str, Any] = {name: value[name] for name in cls.__slots__ if name in value}
+        found: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in mine.items()}
+        return cls(**found)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from django.db.models import Count, Q, QuerySet
 
 from annotation.models import Candidate, Editor, StudyState
 from training.models import Proof, ProofState, TrainedEditor
+from training.posttraining.proof_figures import TIE
+from training.proof import showing
 from training.proof.plan import Plan
 from training.proof.reading import Pair, Said, said
-from training.proof.report import Report, report
+from training.proof.report import Report, notices, report
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
 
 NEWEST = 3  # proofs on an editor's or a run's page, where each is computed
+PAGE = 30  # pairs on a page of them
 CLEAREST = 6  # pairs at either end on a proof's page
 
 
@@ -49,25 +54,26 @@ def listed(rows: Sequence[Proof]) -> list[Row]:
 # A proof's page ------------------------------------------------------------------------------------------------------
 
 
-def moving(proof: Proof) -> dict[str, Any]:
-    """The part of the page that changes while judgements come."""
+def moving(proof: Proof, found: Said | None = None) -> dict[str, Any]:
+    """The part of the page that changes while judgements come. ``report`` is None as long as it is not open."""
     if proof.state != ProofState.OPEN:
         return {"proof": proof, "report": None}
-    return {"proof": proof, "report": report(proof)}
+    made = report(proof, found)
+    return {"proof": proof, "report": made, "shown": showing.of(made)}
 
 
 def page_of(proof: Proof) -> dict[str, Any]:
-    if proof.state != ProofState.OPEN:
-        return {"proof": proof, "report": None, "plan": Plan.from_json(proof.settings), "clearest": None}
-    found = said(proof)
-    made = report(proof, found)
-    clearest = _clearest(found) if may_show_pairs(proof, made) else None
-    return {"proof": proof, "report": made, "plan": Plan.from_json(proof.settings), "clearest": clearest}
+    """With the clearest pairs, where they may be shown."""
+    found = said(proof) if proof.state == ProofState.OPEN else None
+    context = {**moving(proof, found), "plan": Plan.from_json(proof.settings), "notices": notices(proof)}
+    show = found is not None and may_show_pairs(proof, context["report"])
+    return {**context, "clearest": _clearest(found) if found and show else None}
 
 
 def may_show_pairs(proof: Proof, made: Report) -> bool:
     """Pairs with who made what are shown when nobody judges any more: what is seen early is talked about."""
-    return made.progress.is_over or all(study.state == StudyState.CLOSED for study in proof.studies)
+    studies = proof.studies
+    return made.progress.is_over or bool(studies and all(study.state == StudyState.CLOSED for study in studies))
 
 
 @dataclass
@@ -88,19 +94,27 @@ def _clearest(found: Said) -> list[Shown]:
     """The pairs where people prefer the trained editor most, then those where they prefer the base most."""
     vote, gain = found.mean_vote, found.after - found.before
 
-    def key(place: int) -> tuple[float, float]:
-        return tuple(0.0 if one != one else float(one) for one in (vote[place] - 0.5, gain[place]))  # type: ignore[return-value]
-
-    order = sorted(range(len(found.pairs)), key=key, reverse=True)
-    best = [place for place in order[:CLEAREST] if key(place) > (0, 0)]
-    worst = [place for place in order[::-1][:CLEAREST] if key(place) < (0, 0)]
+    lean = list(zip(np.nan_to_num(vote - TIE).tolist(), np.nan_to_num(gain).tolist(), strict=True))
+    order = sorted(range(len(found.pairs)), key=lambda place: lean[place], reverse=True)
+    best = [place for place in order[:CLEAREST] if lean[place] > (0, 0)]
+    worst = [place for place in order[::-1][:CLEAREST] if lean[place] < (0, 0)]
     return shown(found, [*best, *worst])
 
 
-def pairs_of(proof: Proof, start: int, size: int) -> tuple[list[Shown], int]:
-    """One page of the pairs in the order of their cases, and how many there are."""
+def pairs_page(proof: Proof, start: str) -> dict[str, Any]:
+    """The pairs in the order of their cases, from the place that the address names; none while people judge."""
     found = said(proof)
-    return shown(found, list(range(len(found.pairs)))[start : start + size]), len(found.pairs)
+    made = report(proof, found)
+    first = int(start) if start.isascii() and start.isdigit() and len(start) < 9 else 0
+    first = first if first < len(found.pairs) else 0
+    places = list(range(len(found.pairs)))[first : first + PAGE] if may_show_pairs(proof, made) else None
+    return {
+        "proof": proof,
+        "notices": made.notices,
+        "pairs": None if places is None else shown(found, places),
+        "previous": f"?from={max(0, first - PAGE)}" if first and places is not None else "",
+        "next": f"?from={first + PAGE}" if places is not None and first + PAGE < len(found.pairs) else "",
+    }
 
 
 def shown(found: Said, places: Sequence[int]) -> list[Shown]:
@@ -114,7 +128,7 @@ def shown(found: Said, places: Sequence[int]) -> list[Shown]:
     for vote in found.votes:
         what = "both_bad" if vote.both_bad else {1.0: "won", 0.0: "lost"}.get(vote.value, "tie")
         votes[vote.pair][what] += 1
-    for one in (*found.votes, *found.ratings):
+    for one in found.judgements:
         if one.remark:
             remarks[one.pair].append(one.remark)
     return [
@@ -133,7 +147,7 @@ def shown(found: Said, places: Sequence[int]) -> list[Shown]:
 
 
 def _known(value: float) -> float | None:
-    return None if value != value else float(value)
+    return None if math.isnan(value) else float(value)
 
 
 # On the pages of editors and runs ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotation.answers import EXCUSES
 from annotation.models import Candidate, Judgement
@@ -77,12 +78,16 @@ class Said:
     votes: list[Vote]
     ratings: list[Rating]
 
+    @property
+    def judgements(self) -> list[Vote | Rating]:
+        return [*self.votes, *self.ratings]
+
     @cached_property
     def source(self) -> Codes:
         return np.array([pair.source for pair in self.pairs], dtype=np.int64)
 
     @cached_property
-    def task(self) -> np.ndarray:  # type: ignore[type-arg]
+    def task(self) -> NDArray[np.object_]:
         return np.array([pair.task for pair in self.pairs], dtype=object)
 
     @cached_property
@@ -191,14 +196,14 @@ def scorers(proof: Proof, pairs: list[Pair]) -> list[Scorer]:
     rows = Score.objects.filter(HAS_SCORE, candidate__in=inside)
     values: dict[int, dict[int, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for judge, version, candidate, value in rows.values_list("judge_id", "version_id", "candidate_id", "value"):
-        values[judge][candidate][version] = value
+        values[judge][candidate][version] = value or 0.0  # there is one, by the status
     found = []
-    for judge in Judge.objects.filter(pk__in=values).order_by("pk"):
-        mine = values[judge.pk]
-        row = [_difference(mine, pair, active.get((pair.task, judge.pk))) for pair in pairs]
+    for asked in Judge.objects.filter(pk__in=values).order_by("pk"):
+        mine = values[asked.pk]
+        row = [_difference(mine, pair, active.get((pair.task, asked.pk))) for pair in pairs]
         difference = np.array(row, dtype=np.float64)
         if np.isfinite(difference).any():
-            found.append(Scorer(judge, any(judge.pk == one for _task, one in active), difference))
+            found.append(Scorer(asked, any(asked.pk == one for _task, one in active), difference))
     return sorted(found, key=lambda one: not one.is_active)
 
 

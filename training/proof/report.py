@@ -16,9 +16,20 @@ from annotation.protocols import PRESETS
 from annotation.queries import study_progress
 from scoring.models import Judge
 from scoring.stats.agreement import icc, krippendorff_alpha
+from scoring.stats.grouped import Flags
 from training.models import Proof, TrainedEditor
-from training.posttraining.proof_figures import Agreement, Echo, Estimate, Gain, Preference, Verdict
-from training.posttraining.proof_figures import agreement, echo, gain, preference
+from training.posttraining.proof_figures import (
+    Agreement,
+    Echo,
+    Estimate,
+    Gain,
+    Preference,
+    Verdict,
+    agreement,
+    echo,
+    gain,
+    preference,
+)
 from training.proof.plan import Plan
 from training.proof.reading import Rating, Said, Scorer, said, scorers
 
@@ -77,7 +88,7 @@ def report(proof: Proof, found: Said | None = None) -> Report:
     """Everything that the page shows, from the judgements that count now."""
     found = found or said(proof)
     voted, rated = _preference(found) if proof.pairwise else None, _gain(found) if proof.ratings else None
-    progress = _progress(proof, found)
+    headline, progress = voted or rated, _progress(proof, found)
     alpha, single = _rating_agreement(found.ratings)
     return Report(
         pairs=len(found.pairs),
@@ -91,26 +102,26 @@ def report(proof: Proof, found: Said | None = None) -> Report:
         scorers=_scorer_rows(proof, found),
         tasks=_task_rows(proof, found),
         sentences=_sentences(progress, voted, rated),
-        tone=TONES[(voted or rated).verdict] if (voted or rated) else "",  # type: ignore[union-attr]
+        tone=TONES[headline.verdict] if headline else "",
         notices=notices(proof),
         remarks=_remarks(proof, voted, rated),
     )
 
 
-def _preference(found: Said, places: np.ndarray | None = None) -> Preference:  # type: ignore[type-arg]
+def _preference(found: Said, places: Flags | None = None) -> Preference:
     """Of all votes, or those of the pairs where ``places`` (pairs,) is true."""
     chosen = slice(None) if places is None else places[found.vote_pair]
     return preference(found.vote[chosen], found.left[chosen], found.source[found.vote_pair][chosen])
 
 
-def _gain(found: Said, places: np.ndarray | None = None) -> Gain:  # type: ignore[type-arg]
+def _gain(found: Said, places: Flags | None = None) -> Gain:
     chosen = slice(None) if places is None else places
     return gain(found.before[chosen], found.after[chosen], found.source[chosen])
 
 
 def _progress(proof: Proof, found: Said) -> Progress:
     rows = study_progress(proof.studies) if proof.studies else []
-    annotators = {(one.annotator, one.simulated) for one in (*found.votes, *found.ratings)}
+    annotators = {(one.annotator, one.simulated) for one in found.judgements}
     simulated = sum(is_simulated for _name, is_simulated in annotators)
     done, target = (sum(row[name] for row in rows) for name in ("done", "target"))
     return Progress(done, target, len(annotators) - simulated, simulated)
@@ -233,8 +244,8 @@ def _remarks(proof: Proof, voted: Preference | None, rated: Gain | None) -> list
         found.append(_("It is not known what this editor learned from, so cases of its training may be among these."))
     if plan.looked:
         words = ngettext(
-            "%(n)d case shows a source image that the training was looked at with: it chose the version that was kept.",
-            "%(n)d cases show source images that the training was looked at with: they chose the version that was kept.",
+            "%(n)d case shows a source image that the training was looked at with: it chose the version it kept.",
+            "%(n)d cases show source images that the training was looked at with: they chose the version it kept.",
             plan.looked,
         )
         found.append(words % {"n": plan.looked})

@@ -6,6 +6,7 @@ proof is open are written in one transaction under its row, so two looks at once
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -21,6 +22,26 @@ from training.models import Proof, ProofState
 from training.proof.pairs import Twins, twins
 from training.proof.plan import Plan
 from webapp.accounts.models import User
+
+PAIRWISE, RATINGS = "pairwise", "hp-score"
+TEXTS = {  # a study's name and guidelines by its preset; translated when it is made
+    PAIRWISE: (
+        gettext_noop("Compare edits %(n)d"),
+        gettext_noop(
+            "You see a picture, what was asked for, and two edits of it. Choose the edit that carries out the request "
+            "better: all of it, as a person would have meant it, with the rest left as it was, and looking good. "
+            "Where you see no difference, choose a tie; where neither is of any use, choose both bad. "
+            "Zoom in before you decide: some differences are small."
+        ),
+    ),
+    RATINGS: (
+        gettext_noop("Rate edits %(n)d"),
+        gettext_noop(
+            "You see a picture, what was asked for, and one edit of it. Give it 0 to 5 by the scale: was the request "
+            "carried out, was the rest left as it was, and does it look good? Judge each edit by itself."
+        ),
+    ),
+}
 
 logger = structlog.get_logger()
 
@@ -77,10 +98,10 @@ def _open(proof: Proof, plan: Plan, found: list[Twins]) -> None:
     """The names of the studies tell nothing: annotators read them."""
     if plan.pairwise:
         pairs = [(one.case, (one.base, one.trained)) for one in found]
-        proof.pairwise = _study(proof, plan, "pairwise", _("Compare edits %(n)d"), COMPARE, pairs)
+        proof.pairwise = _study(proof, plan, PAIRWISE, pairs)
     if plan.ratings:
         single = [(one.case, (candidate,)) for one in found for candidate in (one.base, one.trained)]
-        proof.ratings = _study(proof, plan, "hp-score", _("Rate edits %(n)d"), RATE, single)
+        proof.ratings = _study(proof, plan, RATINGS, single)
     proof.state, proof.message = ProofState.OPEN, ""
     set_aside = Candidate.objects.set_aside().filter(pk__in=[key for one in found for key in (one.base, one.trained)])
     proof.settings = {
@@ -93,9 +114,10 @@ def _open(proof: Proof, plan: Plan, found: list[Twins]) -> None:
     }
 
 
-def _study(proof: Proof, plan: Plan, preset: str, name: str, guidelines: str, items: list[ItemGroup]) -> Study:
+def _study(proof: Proof, plan: Plan, preset: str, items: Sequence[ItemGroup]) -> Study:
+    name, guidelines = TEXTS[preset]
     made = create_study(
-        name=name % {"n": proof.pk},
+        name=_(name) % {"n": proof.pk},
         dataset=proof.dataset,
         preset=preset,
         protocol=replace(PRESETS[preset], raters=plan.raters),
@@ -106,15 +128,3 @@ def _study(proof: Proof, plan: Plan, preset: str, name: str, guidelines: str, it
     for user in User.objects.filter(pk__in=plan.people).order_by("pk"):
         add_member(study=made, user=user)
     return made
-
-
-COMPARE = gettext_noop(
-    "You see a picture, what was asked for, and two edits of it. Choose the edit that carries out the request better: "
-    "all of it, as a person would have meant it, with the rest left as it was, and looking good. "
-    "Where you see no difference, choose a tie; where neither is of any use, choose both bad. "
-    "Zoom in before you decide: some differences are small."
-)
-RATE = gettext_noop(
-    "You see a picture, what was asked for, and one edit of it. Give it 0 to 5 by the scale: was the request carried "
-    "out, was the rest left as it was, and does it look good? Judge each edit by itself."
-)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from django.core.exceptions import ValidationError
@@ -77,7 +77,19 @@ def _entries(group: sets.Group, dimensions: Sequence[sets.Dimension]) -> tuple[E
         for place, entry in enumerate(group.candidates)
     ]
     known = tuple(one for one in found if one.score is not None or one.rank is not None)
-    return known if len(known) > 1 else ()
+    return with_ranks(known) if len(known) > 1 else ()
+
+
+def with_ranks(entries: tuple[Example, ...]) -> tuple[Example, ...]:
+    """Where nobody has ranked: ranks by score, equal scores share the mean rank. 1 is best."""
+    scores = [one.score for one in entries if one.score is not None]
+    if any(one.rank is not None for one in entries):
+        return entries
+    return tuple(replace(one, rank=None if one.score is None else _rank(one.score, scores)) for one in entries)
+
+
+def _rank(score: float, scores: Sequence[float]) -> float:
+    return sum(other > score for other in scores) + (sum(other == score for other in scores) + 1) / 2
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
@@ -136,19 +148,15 @@ def of_scores(cases: QuerySet[Case], judge: str, tasks: Sequence[Task]) -> dict[
         if versions.get(case.task_id) == row.version and row.value is not None:
             chosen[case.pk] = case
             entries.setdefault(case.pk, []).append(_scored(row, candidate.image))
-    return {
-        chosen[pk].key: Group(chosen[pk].key, chosen[pk].source.sha256, chosen[pk].instruction, chosen[pk].task_id, tuple(some))
-        for pk, some in entries.items()
-        if len(some) > 1
-    }
+    return {chosen[pk].key: _group(chosen[pk], some) for pk, some in entries.items() if len(some) > 1}
+
+
+def _group(case: Case, entries: Sequence[Example]) -> Group:
+    return Group(case.key, case.source.sha256, case.instruction, case.task_id, with_ranks(tuple(entries)))
 
 
 def _scored(row: Score, image: StoredImage) -> Example:
     prompt, candidate = row.version.prompt, row.candidate
-    assert row.value is not None
-    score = (row.value - prompt.low) / (prompt.high - prompt.low)
+    score = ((row.value or 0.0) - prompt.low) / (prompt.high - prompt.low)
     return Example(image.sha256, score, None, f"{candidate.editor.slug}/{candidate.seed}", image.original)
 
-
-def dimensions_of(found: LabelledSet) -> Mapping[str, str]:
-    return {one["key"]: one.get("label") or one["key"] for one in found.dimensions}

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Dataset, Editor, StoredImage
 from training.models import LabelledSet
-from training.posttraining.config import GIVEN, Config
-from training.posttraining.rewards import RewardSpec, WrongReward
+from training.posttraining.config import GIVEN, SFT, Config
+from training.posttraining.rewards import RewardSpec
 from training.runs import judges
 from training.runs.data import LOOK, TRAIN, Chosen, Wanted, choose
 from training.runs.estimate import Estimate, estimate
@@ -70,7 +70,7 @@ def check(wish: Wish) -> Checked:
     except ValidationError as error:
         problems += error.messages
     else:
-        problems += _about_cases(wish, chosen)
+        problems += [*_about_examples(wish, chosen), *_about_sizes(wish, chosen)]
         try:
             rewards, held_out = _specs(wish, chosen)
         except ValidationError as error:
@@ -118,7 +118,16 @@ def _about_judges(wish: Wish) -> list[str]:
     return found
 
 
-def _about_cases(wish: Wish, chosen: Chosen) -> list[str]:
+def _about_examples(wish: Wish, chosen: Chosen) -> list[str]:
+    needed = "score" if wish.config.objective == SFT else "rank"
+    if not chosen.examples or any(row[needed] is not None for row in chosen.examples):
+        return []
+    if needed == "score":
+        return [_("Fine-tuning on the best needs scores, and these edits have ranks alone. Choose the preset global-dpo.")]
+    return [_("Pairs need ranks or scores, and these edits have neither for all of a group.")]
+
+
+def _about_sizes(wish: Wish, chosen: Chosen) -> list[str]:
     if wish.base.module != "drawn":
         return []
     hashes = {row["source"].split("/")[-1].split(".")[0] for row in chosen.cases}
@@ -225,4 +234,4 @@ def go_on(*, job: Job, number: int) -> Job:
     return jobs.resume(job=locked)
 
 
-__all__ = ["NAME", "Checked", "Wish", "WrongReward", "check", "clone", "config_of", "go_on", "start_run", "wish_of"]
+__all__ = ["NAME", "Checked", "Wish", "check", "clone", "config_of", "go_on", "start_run", "wish_of"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,16 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Editor
 from training.models import TrainedEditor
+from training.posttraining.rewards import TOP, RewardSpec, WrongReward
 from training.reward_models.charts import Chart, Series, chart
 from training.runs import figures
-from training.runs.progress import Progress, Row, read_progress, value_of
+from training.runs.progress import Progress, read_progress, value_of
 from webapp.jobs.models import Job
 
 SAMPLES = Path("outputs") / "samples"
 FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\.png")
 PARTS = re.compile(r"(?:outputs/)?(?:samples/)?(.+)")
 SHOWN = 12  # samples on the page of a run; the others are on the page of its samples
-POINTS = 60  # of the curve of the reward map
 
 
 @dataclass(frozen=True)
@@ -95,16 +95,9 @@ def sample_path(job: Job, name: str) -> Path | None:
 
 
 def reward_chart(shape: Mapping[str, Any]) -> Chart | None:
-    """The reward over a judge's score as a share of its scale, for the given α and β."""
-    from training.posttraining.rewards import RewardSpec, WrongReward
-
+    """The reward over a judge's score, brought to 0..5, for the given α and β. None for settings that are wrong."""
     try:
         spec = RewardSpec.from_json(shape)
     except WrongReward:
         return None
-    points = [(place / POINTS, spec.map(place / POINTS)) for place in range(POINTS + 1)]
-    return chart([Series(_("reward"), points)], up=(0.0, 1.0), across=(0.0, 1.0))
-
-
-def rounds_of(progress: Progress) -> Sequence[Row]:
-    return progress.looks
+    return chart([Series(_("reward"), spec.curve())], up=(0.0, 1.0), across=(0.0, TOP))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -52,12 +53,16 @@ def with_lora(name: str, which: str = "all", **changes: Any) -> tuple[Any, dict[
     return found, parameters
 
 
-@torch.no_grad()
 def edited(found: Any, conditions: Sequence[Condition], seeds: Sequence[int], steps: int = STEPS) -> list[Image.Image]:
     """The plain path: Euler's steps along the velocity."""
+    with torch.no_grad():
+        return _edited(found, conditions, seeds, steps)
+
+
+def _edited(found: Any, conditions: Sequence[Condition], seeds: Sequence[int], steps: int) -> list[Image.Image]:
     x = torch.cat([found.noise(condition, [seed]) for condition, seed in zip(conditions, seeds, strict=True)])
     sigmas = found.sigmas(conditions[0], steps)
-    for now, after in zip(sigmas[:-1], sigmas[1:], strict=True):
+    for now, after in pairwise(sigmas):
         x = x + (after - now) * found.velocity(x, now.expand(len(x)), conditions)
     pictures: list[Image.Image] = found.decode(x, conditions)
     return pictures

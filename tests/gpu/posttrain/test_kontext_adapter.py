@@ -55,9 +55,9 @@ def test_guidance_is_told_as_a_number_a_sample() -> None:
     strong = load_adapter(NAME, told(NAME, guidance=9.0), config.Config(size=64, dtype="float32"), "cpu")
     with torch.no_grad():
         one, other = (editor.velocity(x, sigma, conditions) for editor in (found, strong))
-    assert found.words(
-        {key: value[None] for key, value in conditions[0].tensors.items()}, conditions
-    )["guidance"].tolist() == [2.5]
+    assert found.words({key: value[None] for key, value in conditions[0].tensors.items()}, conditions)[
+        "guidance"
+    ].tolist() == [2.5]
     assert (one - other).abs().max() > 1e-5
 
 

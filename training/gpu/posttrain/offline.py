@@ -30,7 +30,6 @@ from training.gpu.posttrain.rewarding.rewarder import Rewards
 from training.gpu.posttrain.rollout import LEAST_SIGMA, Pass, Slot, passes, sample, seed_of
 from training.gpu.posttrain.state import Learner
 from training.gpu.several import Processes
-from training.posttraining import pairs
 from training.posttraining.config import DPO, SAMPLED, Config
 
 UNDER_WAY = 2  # passes that are judged while the next one samples
@@ -185,7 +184,17 @@ class Offline:
 
     def _chosen(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Candidate | None]]:
         """What is learned: pairs of a better and a worse one, or single ones."""
-        raise NotImplementedError
+        if self.config.objective != DPO:
+            known = sorted((one for one in candidates if one.score is not None), key=lambda one: -(one.score or 0))
+            return [(one, None) for one in known[: max(1, round(self.config.top * len(known)))]]
+        found = []
+        for place in range(len(self.cases)):
+            group = sorted(
+                (one for one in candidates if one.place == place and one.score is not None), key=lambda one: one.score or 0
+            )
+            if len(group) > 1 and (group[-1].score or 0) >= self.config.poor:
+                found.append((group[-1], group[0]))
+        return found
 
     def _nothing_words(self, count: int) -> str:
         what = "pair" if self.config.objective == DPO else "picture"

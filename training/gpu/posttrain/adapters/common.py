@@ -82,7 +82,7 @@ class PipelineAdapter:
         if self.device.type != "cuda":
             return True
         counts = {name: sum(p.numel() for p in part.parameters()) for name, part in self._parts().items()}
-        free = torch.cuda.mem_get_info(self.device)[0]
+        free: int = torch.cuda.mem_get_info(self.device)[0]
         needed = costs.memory(loaded.spec.numbers, self.config, parameters=counts)
         if needed.slim > free:
             raise EditorError(
@@ -177,8 +177,7 @@ class PipelineAdapter:
             )
             made = self.pipeline.image_processor.postprocess(self.vae_decode(unpacked), output_type="pil")
         return [
-            resized(picture, condition.told["source_size"])
-            for picture, condition in zip(made, conditions, strict=True)
+            resized(picture, condition.told["source_size"]) for picture, condition in zip(made, conditions, strict=True)
         ]
 
     def vae_decode(self, latents: Tensor) -> Tensor:

@@ -9,16 +9,29 @@ OpenAI-compatible service), "http" (our scoring service), "truth" (the true scor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from training.gpu.posttrain.rewarding.protocol import Judged, Reasons, Sample, Source
 from training.gpu.posttrain.rewarding.rewarder import Asked, Rewarder, Rewards, ask
+from training.posttraining.config import WrongConfig
+from training.posttraining.rewards import RewardSpec
 from webapp.jobs.folder import JobError
 
 __all__ = [
-    "KINDS", "Asked", "Judged", "Reasons", "Rewarder", "Rewards", "Sample", "Source", "ask", "load_source",
+    "KINDS",
+    "Asked",
+    "Judged",
+    "Reasons",
+    "Rewarder",
+    "Rewards",
+    "Sample",
+    "Source",
+    "ask",
+    "load_rewarder",
+    "load_source",
     "load_sources",
 ]  # fmt: skip
 
@@ -64,3 +77,18 @@ def load_sources(specs: Sequence[Mapping[str, Any]], folder: Path) -> list[Sourc
             getattr(source, "close", lambda: None)()
         raise
     return loaded
+
+
+def load_rewarder(specs: Sequence[Mapping[str, Any]], reward: Mapping[str, Any], folder: Path) -> Rewarder:
+    """A job's sources with its RewardSpec. An entry's ``weight`` counts where the RewardSpec does not name its source.
+    Raises JobError."""
+    try:
+        given = RewardSpec.from_json(reward)
+        weights = {spec["name"]: spec.get("weight", 1.0) for spec in specs if isinstance(spec.get("name"), str)}
+        spec = replace(given, weights={**weights, **given.weights})
+        spec.check()
+    except WrongConfig as error:
+        raise JobError(str(error)) from None
+    if not specs:
+        raise JobError("No judge gives a reward: choose at least one.")
+    return Rewarder(load_sources(specs, folder), spec)

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from training.gpu.posttrain.rewarding.protocol import Judged, Sample, Source
+from training.posttraining.rewards import RewardSpec, combine
 
-if TYPE_CHECKING:
-    from training.posttraining.rewards import RewardSpec
+Floats = NDArray[np.float64]
 
 UNTOLD = "The judge gave no answer and no reason."
 
@@ -34,7 +34,7 @@ class Rewards:
     where it is missing; ``judged``: the same with its doubt and its scale. ``reasons``: of what is missing, all sources
     together."""
 
-    values: NDArray[np.float64]
+    values: Floats
     raw: dict[str, list[float]]
     judged: dict[str, list[Judged | None]]
     reasons: dict[str, int]
@@ -67,29 +67,33 @@ class Rewarder:
     ) -> None:
         self.close()
 
-    def submit(self, samples: Sequence[Sample]) -> Future[Rewards]:
-        """Results come in the order in which they were submitted. Raises RuntimeError after ``close``."""
+    def submit(self, samples: Sequence[Sample], preservation: Floats | None = None) -> Future[Rewards]:
+        """Results come in the order in which they were submitted. ``preservation`` (samples,): in dB, what each left
+        alone outside its edit; needed where the spec gives it a weight. Raises RuntimeError after ``close``."""
         kept = list(samples)
         parts = [thread.submit(ask, source, kept) for source, thread in zip(self.sources, self._threads, strict=True)]
-        return self._combining.submit(self._combined, kept, parts)
+        return self._combining.submit(self._combined, kept, parts, preservation)
 
     def close(self) -> None:
         """What waits is cancelled, what is under way ends soon, and the sources are closed. May be called again."""
         for source in self.sources:
             getattr(source, "stop", lambda: None)()
-        for thread in (*self._threads, self._combining):
-            thread.shutdown(wait=True, cancel_futures=True)
+        threads = (*self._threads, self._combining)
+        for thread in threads:
+            thread.shutdown(wait=False, cancel_futures=True)
+        for thread in threads:
+            thread.shutdown(wait=True)
         for source in self.sources:
             getattr(source, "close", lambda: None)()
 
-    def _combined(self, samples: Sequence[Sample], parts: Sequence[Future[Asked]]) -> Rewards:
-        from training.posttraining.rewards import combine
-
+    def _combined(
+        self, samples: Sequence[Sample], parts: Sequence[Future[Asked]], preservation: Floats | None
+    ) -> Rewards:
         asked = {source.name: part.result() for source, part in zip(self.sources, parts, strict=True)}
         judged = {name: one.answers for name, one in asked.items()}
         reasons = sum((one.reasons for one in asked.values()), Counter[str]())
         groups = np.array([sample.group for sample in samples], dtype=np.int64)
-        values = combine(self.spec, judged, groups)
+        values = combine(self.spec, judged, groups, preservation)
         raw = {name: [float("nan") if one is None else one.mu for one in answers] for name, answers in judged.items()}
         return Rewards(values, raw, judged, dict(reasons))
 
