@@ -17,6 +17,9 @@ from tests.conftest import Keep, own_settings
 from tests.freezing import frozen
 from tests.recipes import recipe_row
 from tests.reward_models import model_row
+from tests.training_editor_benchmarks.rows import benchmark as make_editor_benchmark
+from tests.training_proof.make import row as proof_row
+from tests.training_runs.rows import run_row, trained_row
 from tests.training_sets.make import set_row as make_set
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
@@ -137,6 +140,32 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "refresh_benchmark": ("post", "benchmark", LOGIN, NO, NO, LOGIN, LOGIN),
     "benchmark_table": ("get", "benchmark", LOGIN, NO, NO, OK, OK),
     "delete_benchmark": ("post", "benchmark", LOGIN, NO, NO, NO, LOGIN),
+    "editor_benchmarks": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_editor_benchmark": ("get", "", LOGIN, NO, NO, OK, OK),
+    "editor_benchmark": ("get", "editor_benchmark", LOGIN, NO, NO, OK, OK),
+    "editor_benchmark_now": ("get", "editor_benchmark", LOGIN, NO, NO, OK, OK),
+    "fill_editor_benchmark": ("post", "editor_benchmark", LOGIN, NO, NO, LOGIN, LOGIN),
+    "change_editor_benchmark": ("post", "editor_benchmark", LOGIN, NO, NO, NO, OK),
+    "editor_benchmark_gallery": ("get", "editor_benchmark", LOGIN, NO, NO, OK, OK),
+    "editor_benchmark_table": ("get", "editor_benchmark", LOGIN, NO, NO, OK, OK),
+    "delete_editor_benchmark": ("post", "editor_benchmark", LOGIN, NO, NO, NO, LOGIN),
+    "proofs": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_proof": ("get", "editor", LOGIN, NO, NO, OK, OK),
+    "proof": ("get", "proof", LOGIN, NO, NO, OK, OK),
+    "proof_now": ("get", "proof", LOGIN, NO, NO, OK, OK),
+    "proof_begin": ("post", "proof", LOGIN, NO, NO, NO, LOGIN),
+    "proof_pairs": ("get", "proof", LOGIN, NO, NO, OK, OK),
+    "proof_table": ("get", "proof", LOGIN, NO, NO, OK, OK),
+    "runs": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_run": ("get", "", LOGIN, NO, NO, NO, OK),
+    "run_curve": ("get", "", LOGIN, NO, NO, OK, OK),
+    "compare_runs": ("get", "", LOGIN, NO, NO, OK, OK),
+    "run_samples": ("get", "run", LOGIN, NO, NO, OK, OK),
+    "run_sample": ("get", "run_sample", LOGIN, NO, NO, GONE, GONE),  # there is no such picture
+    "run_go_on": ("post", "run", LOGIN, NO, NO, NO, LOGIN),
+    "run_keep": ("post", "run", LOGIN, NO, NO, NO, LOGIN),
+    "trained_editor": ("get", "trained_editor", LOGIN, NO, NO, OK, OK),
+    "trained_editor_file": ("get", "trained_editor", LOGIN, NO, NO, GONE, GONE),  # its file is not there
     "vote_sets": ("get", "", LOGIN, NO, NO, OK, OK),
     "vote_set": ("get", "votes", LOGIN, NO, NO, OK, OK),
     "vote_set_table": ("get", "votes", LOGIN, NO, NO, OK, OK),
@@ -254,6 +283,11 @@ def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User)
         "labelled_set": [make_set("Being made", alice).slug],
         "reward_model": model_row(alice),
         "benchmark": [benches.benchmark(benches.labelled_set(data, benches.groups_of(data), folder)).labelled_set.slug],
+        "run": run_row(alice),
+        "run_sample": [*run_row(alice), "a-0.png"],
+        "trained_editor": trained_row(alice),
+        "editor_benchmark": [make_editor_benchmark(data).slug],
+        "proof": [proof_row(data, alice).uid],
         "prompt": ["hp-add"],
         "prompt_version": ["hp-add", 2],
     }

@@ -108,3 +108,19 @@ def test_a_choice_of_splits(data: Dataset) -> None:
     data.cases.filter(pk=chosen.pk).update(split="test")
     job = generation.start_generation(dataset=data, editors=editors(1), seeds=1, splits=["test"], by=None)
     assert planned(job) == [(chosen.key, "e0", 0)]
+
+
+def test_only_the_named_cases(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, and cut into parts."""
+    chosen = list(data.cases.order_by("pk").values_list("pk", "key"))[2:9:3]
+    keys = [pk for pk, _key in chosen]
+    job = generation.start_generation(dataset=data, editors=editors(2), seeds=2, only=keys, by=None)
+    wanted = {(key, f"e{n}", seed) for _pk, key in chosen for n in (0, 1) for seed in (0, 1)}
+    assert set(planned(job)) == wanted
+    monkeypatch.setattr(grid, "ALONE", 5)
+    monkeypatch.setattr(grid, "LEAST", 2)
+    parts = generation.start_generation(dataset=data, editors=editors(2), seeds=2, only=keys, by=None).parts.all()
+    found = [key for part in parts for key in planned(part)]
+    assert len(parts) > 1 and set(found) == wanted and len(found) == len(wanted)
+    with pytest.raises(ValidationError, match="would make 0 images"):
+        generation.start_generation(dataset=data, editors=editors(1), seeds=1, only=[0], by=None)

@@ -60,6 +60,24 @@ def test_a_comparison_asks_for_every_pair_of_a_case(db: None) -> None:
     assert all(item.candidates.filter(case=item.case).count() == 2 for item in study.items.all())
 
 
+def test_items_that_are_named_are_made_as_they_are(db: None) -> None:
+    """Also with what a check set aside: who names them has decided."""
+    data = dataset(cases=2, editors=2, seeds=2)
+    Candidate.objects.filter(case__key="case-000", seed=0).update(fault="blank")
+    wanted = []
+    for case in data.cases.order_by("pk"):
+        for seed in (0, 1):
+            pair = case.candidates.filter(seed=seed).order_by("editor__slug").values_list("pk", flat=True)
+            wanted.append((case.pk, tuple(pair)))
+    study = judging.study(data, "pairwise", items=wanted)
+    found = [
+        (item.case_id, tuple(item.candidates.order_by("pk").values_list("pk", flat=True))) for item in study.items.all()
+    ]
+    assert sorted(found) == sorted(wanted), "not every pair of a case"
+    with pytest.raises(ValidationError, match="nothing to judge yet"):
+        judging.study(data, "pairwise", items=[])
+
+
 def test_only_the_chosen_candidates_are_judged(db: None) -> None:
     data = dataset(cases=2, editors=3)
     chosen = Candidate.objects.filter(case__dataset=data, editor__slug__in=["editor-0", "editor-2"])

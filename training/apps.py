@@ -13,6 +13,7 @@ class TrainingConfig(AppConfig):
         from training.recipes import job as recipe_step
         from training.reward_models import job as reward_models
         from training.reward_models import judges as reward_judges
+        from training.runs import job as runs
         from training.sets import freeze as training_sets
         from webapp.jobs.kinds import register
 
@@ -25,6 +26,7 @@ class TrainingConfig(AppConfig):
         register(reward_models.KIND)
         backends.register(reward_judges.REWARD)
         register(training_sets.KIND)
+        register(runs.KIND)
         register(benchmarks.KIND)
         benchmarks.connect()
         register(likeness.KIND)

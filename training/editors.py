@@ -12,6 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.files import File
 from django.core.files.storage import default_storage
 from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
@@ -53,10 +54,15 @@ def delete_editor(*, editor: Editor) -> None:
     """Raises ValidationError where candidates were made with it, or a job that is not done will use it."""
     if editor.candidates.exists() or editor.unmade.exists():
         raise ValidationError(_("Candidates were made with this editor. It stays, so that it is known what made them."))
-    jobs = Job.objects.filter(kind="generate", state__in=(*ACTIVE, *RESUMABLE), parent=None)
-    if any(editor.slug in config.get("editors", []) for config in jobs.values_list("config", flat=True)):
+    jobs = Job.objects.filter(kind__in=("generate", "posttrain"), state__in=(*ACTIVE, *RESUMABLE), parent=None)
+    configs = list(jobs.values_list("config", flat=True))
+    if any(editor.slug in config.get("editors", []) or config.get("base") == editor.slug for config in configs):
         raise ValidationError(_("A job that is not done yet, or can be resumed, uses this editor."))
-    editor.delete()
+    try:
+        editor.delete()
+    except ProtectedError:
+        words = _("This editor is in use: an editor was trained from it, or a blind study compares it.")
+        raise ValidationError(words) from None
 
 
 # LoRA files ----------------------------------------------------------------------------------------------------------

@@ -8,10 +8,13 @@ from annotation.faults import reasons
 from annotation.models import Editor
 from training import fit
 from training.gpu.editors import EditorError
+from training.models import TrainedEditor
+from training.posttraining import costs as posttraining
 from training.programs import Program, program, programs
 from webapp.jobs.machine import Machine
 
 NEWEST = 24
+TRAINABLE = (*posttraining.MODULES, posttraining.DRAWN)
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,7 @@ def page_of_editor(editor: Editor) -> dict[str, Any]:
         "made": editor.candidates.count(),
         "set_aside": reasons(editor.candidates.all(), editor.unmade.all()),
         "newest": list(newest[:NEWEST]),
+        "trained": TrainedEditor.objects.filter(editor=editor).select_related("editor").first(),
+        "descendants": list(editor.trained_from_it.select_related("editor").order_by("-id")[:NEWEST]),
+        "trainable": editor.module in TRAINABLE and not editor.settings.get("lora"),
     }

@@ -2,9 +2,11 @@ from django.urls import path
 
 from training import views
 from training.benchmarks import views as benchmarks
+from training.editor_benchmarks import views as editor_benchmarks
 from training.proof import views as proof
 from training.recipes import views as recipes
 from training.reward_models import views as reward_models
+from training.runs import views as runs
 from training.sets import views as sets
 
 urlpatterns = [
@@ -46,6 +48,47 @@ urlpatterns = [
     path("benchmarks/of/<slug:slug>/refresh/", benchmarks.refresh_benchmark, name="refresh_benchmark"),
     path("benchmarks/of/<slug:slug>/table.csv", benchmarks.benchmark_table, name="benchmark_table"),
     path("benchmarks/of/<slug:slug>/delete/", benchmarks.delete_benchmark, name="delete_benchmark"),
+    # Post-training runs and the editors that they made
+    path("runs/", runs.runs, name="runs"),
+    path("runs/new/", runs.new_run, name="new_run"),
+    path("runs/map/", runs.run_curve, name="run_curve"),
+    path("runs/compare/", runs.compare_runs, name="compare_runs"),
+    path("runs/<uuid:uid>/samples/", runs.run_samples, name="run_samples"),
+    path("runs/<uuid:uid>/samples/<str:name>", runs.run_sample, name="run_sample"),
+    path("runs/<uuid:uid>/go-on/", runs.run_go_on, name="run_go_on"),
+    path("runs/<uuid:uid>/keep/", runs.run_keep, name="run_keep"),
+    path("trained-editors/<str:slug>/", runs.trained_editor, name="trained_editor"),
+    path("trained-editors/<str:slug>/file/", runs.trained_editor_file, name="trained_editor_file"),
+    # Benchmarks of editors
+    path("editor-benchmarks/", editor_benchmarks.editor_benchmarks, name="editor_benchmarks"),
+    path("editor-benchmarks/new/", editor_benchmarks.new_editor_benchmark, name="new_editor_benchmark"),
+    path("editor-benchmarks/of/<slug:slug>/", editor_benchmarks.editor_benchmark, name="editor_benchmark"),
+    path("editor-benchmarks/of/<slug:slug>/now/", editor_benchmarks.editor_benchmark_now, name="editor_benchmark_now"),
+    path(
+        "editor-benchmarks/of/<slug:slug>/fill/",
+        editor_benchmarks.fill_editor_benchmark,
+        name="fill_editor_benchmark",
+    ),
+    path(
+        "editor-benchmarks/of/<slug:slug>/editors/",
+        editor_benchmarks.change_editor_benchmark,
+        name="change_editor_benchmark",
+    ),
+    path(
+        "editor-benchmarks/of/<slug:slug>/gallery/",
+        editor_benchmarks.editor_benchmark_gallery,
+        name="editor_benchmark_gallery",
+    ),
+    path(
+        "editor-benchmarks/of/<slug:slug>/table.csv",
+        editor_benchmarks.editor_benchmark_table,
+        name="editor_benchmark_table",
+    ),
+    path(
+        "editor-benchmarks/of/<slug:slug>/delete/",
+        editor_benchmarks.delete_editor_benchmark,
+        name="delete_editor_benchmark",
+    ),
     # Blind proofs of trained editors
     path("proofs/", proof.proofs, name="proofs"),
     path("proofs/new/<str:slug>/", proof.new_proof, name="new_proof"),

@@ -3,13 +3,14 @@
 const presets = JSON.parse(document.getElementById("presets").textContent);
 const modules = JSON.parse(document.getElementById("modules").textContent);
 const form = document.getElementById("run-form");
+const controls = form.elements;
 const map = document.getElementById("map");
 const SHAPE = ["alpha", "beta", "k", "win_rate", "preservation", "form"];
 const WAIT = 250;
 
 function show() {
-  const size = modules[form.base.value] ?? Object.values(modules)[0] ?? "large";
-  const values = presets[size]?.[form.preset.value] ?? {};
+  const size = modules[controls.base.value] ?? Object.values(modules)[0] ?? "large";
+  const values = presets[size]?.[controls.preset.value] ?? {};
   for (const field of document.querySelectorAll("[data-setting]")) {
     const value = values[field.dataset.setting];
     if (value === undefined) continue;
@@ -35,10 +36,10 @@ async function draw() {
   }
 }
 
-form.preset.addEventListener("change", show);
-form.base.addEventListener("change", show);
+controls.preset.addEventListener("change", show);
+controls.base.addEventListener("change", show);
 for (const name of SHAPE) {
-  form[name].addEventListener("input", () => {
+  controls[name].addEventListener("input", () => {
     clearTimeout(timer);
     timer = setTimeout(draw, WAIT);
   });

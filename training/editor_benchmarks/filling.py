@@ -6,6 +6,7 @@ A press starts the first jobs; ``look`` goes on by the clock, so that nothing wa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 
 import structlog
 from django.core.exceptions import ValidationError
@@ -41,6 +42,10 @@ class Needs:
     seconds: float | None
     cost: float | None
     priced: bool
+
+    @property
+    def minutes(self) -> int:
+        return ceil((self.seconds or 0) / 60)
 
     @property
     def anything(self) -> bool:

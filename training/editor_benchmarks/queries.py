@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -86,11 +87,8 @@ def _tasks(benchmark: EditorBenchmark, found: Read) -> list[tuple[Any, Any, int,
     """What scores each task, or each measure: its name, the version, cases, and whether it was the active scorer."""
     active = benchmark.asked.get("active", [])
     if benchmark.style == Style.HP:
-        cases = np.bincount(found.task, minlength=len(found.tasks)) if found.cases else []
-        return [
-            (task.name, found.versions.get(task.pk), int(n), task.pk in active)
-            for task, n in zip(found.tasks, cases, strict=False)
-        ]
+        cases = Counter(case.task for case in found.cases)
+        return [(task.name, found.versions.get(task.pk), cases[task.pk], task.pk in active) for task in found.tasks]
     return [(LABELS[name], version, len(found.cases), False) for name, version in found.versions.items()]
 
 
@@ -133,7 +131,7 @@ def gallery(benchmark: EditorBenchmark, other: Editor, asked: Mapping[str, Any])
         "other": other,
         "others": [row for row in found.editors if row.pk != benchmark.base_id],
         "up": up,
-        "pairs": _pairs(found, means, base or 0, place, shown, digits),
+        "pairs": _pairs(found, means, (base or 0, place), shown, digits),
         "next": keys[shown[-1]] if shown and start + GALLERY < len(order) else None,
         "started": start > 0,
         "of": len(order),
@@ -141,9 +139,10 @@ def gallery(benchmark: EditorBenchmark, other: Editor, asked: Mapping[str, Any])
     }
 
 
-def _pairs(found: Read, means: Floats, base: int, other: int, shown: list[int], digits: int) -> list[Pair]:
-    """Two queries."""
-    firsts = {(row, column): _first(found, row, column) for row in (base, other) for column in shown}
+def _pairs(found: Read, means: Floats, two: tuple[int, int], shown: list[int], digits: int) -> list[Pair]:
+    """``two``: the places of base and other. Two queries."""
+    base, other = two
+    firsts = {(row, column): _first(found, row, column) for row in two for column in shown}
     images = Candidate.objects.select_related("image", "editor").in_bulk([pk for pk in firsts.values() if pk])
     rows = Case.objects.select_related("source", "task").in_bulk([found.cases[column].pk for column in shown])
     return [

@@ -93,8 +93,8 @@ def estimate(module: str, config: Config, weights: int | None = None, *, cases: 
     needed = memory(family, config, parameters=_scaled(family, config, weights))
     work = 2 * family.parameters["transformer"] * tokens(family, config.size)
     words = (
-        f"{images} images and {passes} passes a round; {gb(needed.slim)} GB of GPU memory ({needed.words}), and "
-        f"{gb(needed.text)} GB more while cases are encoded or to keep the text encoders there. About "
+        f"{images} images and {passes} passes a round. {gb(needed.slim)} GB of GPU memory ({needed.words}); the text "
+        f"encoders stay there where it has {gb(needed.text)} GB more, else they leave after encoding. About "
         f"{_time(passes * work / FLOPS)} a round on a GPU that keeps up {FLOPS / 1e12:.0f} TFLOP a second: reckoned "
         "from the model's size, not measured."
     )
@@ -155,6 +155,23 @@ def memory(family: Family, config: Config, *, parameters: Mapping[str, int] | No
         "reserve": RESERVE,
     }
     return Memory(parts, sum(counts.get(name, 0) for name in TEXT) * number)
+
+
+def memory_table() -> str:
+    """The table of docs/post-training-models.md, in GB: rank 32 on attention, bfloat16."""
+    lines = [
+        "| editor | size | batch 1 | batch 4 | batch 8 | batch 1, no checkpointing | text encoders more |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    plain = Config(lora_rank=32, lora_targets="attention", dtype="bfloat16", objective=GRPO, ema=0.0)
+    for key in MODULES.values():
+        family = FAMILIES[key]
+        for size in (384, 512, 768, 1024):
+            held = [(1, True), (4, True), (8, True), (1, False)]
+            made = [memory(family, replace(plain, size=size, batch=b, checkpointing=c)) for b, c in held]
+            cells = [family.title, str(size), *(gb(one.slim) for one in made), gb(made[0].text)]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def advice(family: Family, config: Config, available: int) -> str:

@@ -23,6 +23,8 @@ from scoring.stats.intervals import t_interval
 from scoring.stats.votes import wilson
 
 RESAMPLES = 2000
+FEWEST = 6
+"""Source images that can decide: of five that all agree, a sign test is not yet at 5 % (two-sided p = 2/2⁵)."""
 TIE = 0.5
 
 Verdict = Literal["better", "worse", "unclear", ""]
@@ -57,10 +59,12 @@ class Estimate:
         return float(np.fmin(self.low, self.few_low)), float(np.fmax(self.high, self.few_high))
 
     def against(self, level: float) -> Verdict:
-        """Whether the interval lies above ``level`` or below it."""
+        """Whether the interval lies above ``level`` or below it. Too few source images decide nothing."""
         low, high = self.limits
         if not self.n:
             return ""
+        if self.sources < FEWEST:
+            return "unclear"
         return "better" if low > level else "worse" if high < level else "unclear"
 
 

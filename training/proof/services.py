@@ -31,7 +31,7 @@ TEXTS = {  # a study's name and guidelines by its preset; translated when it is 
             "You see a picture, what was asked for, and two edits of it. Choose the edit that carries out the request "
             "better: all of it, as a person would have meant it, with the rest left as it was, and looking good. "
             "Where you see no difference, choose a tie; where neither is of any use, choose both bad. "
-            "Zoom in before you decide: some differences are small."
+            "Zoom in: some differences are small."
         ),
     ),
     RATINGS: (

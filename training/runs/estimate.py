@@ -40,9 +40,10 @@ class Estimate:
 
 
 def estimate(
-    base: Editor, config: Config, chosen: Chosen, judges: int, held_out: int, machines: Sequence[Machine] | None = None
+    base: Editor, config: Config, chosen: Chosen, judges: tuple[int, int], machines: Sequence[Machine] | None = None
 ) -> Estimate:
-    """``machines``: those that listen now, if not given."""
+    """``judges``: how many give the reward, and how many are held out. ``machines``: those that listen now, if not
+    given."""
     cases, fixed = chosen.count(TRAIN), chosen.count(LOOK)
     found = costs.estimate(base.module, config, cases=cases)
     looks = 2 + config.rounds // config.look_every  # the base, every so many rounds, the end
@@ -57,8 +58,8 @@ def estimate(
         examples=len(chosen.examples),
         images=images + shown,
         passes=config.rounds * found.passes + costs.before_training(config, cases) + shown * config.look_steps,
-        judgements=images * judges,
-        looked=shown * (judges + held_out),
+        judgements=images * judges[0],
+        looked=shown * sum(judges),
         memory=None if found.memory is None else found.memory / GB,
         hours=None if found.run_seconds is None else found.run_seconds / 3600,
         words=found.words,
@@ -81,5 +82,3 @@ def _problem(base: Editor, config: Config, needed: int | None, machines: Sequenc
     words = _("Training needs about %(needed).1f GB of GPU memory, and the largest GPU has %(there).1f GB: %(advice)s")
     advice = costs.advice(family, config, largest)
     return words % {"needed": needed / GB, "there": largest / GB, "advice": advice}
-
-

@@ -159,4 +159,3 @@ def _scored(row: Score, image: StoredImage) -> Example:
     prompt, candidate = row.version.prompt, row.candidate
     score = ((row.value or 0.0) - prompt.low) / (prompt.high - prompt.low)
     return Example(image.sha256, score, None, f"{candidate.editor.slug}/{candidate.seed}", image.original)
-

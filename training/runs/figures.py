@@ -87,7 +87,7 @@ def panels(progress: Progress) -> list[Panel]:
               _("Higher is more alike. A fall says that the editor changes what it should leave.")),
         Panel("grid", _("Grid of the patches"), chart(_both(progress, "grid", _("grid"))),
               _("How much a pattern of the patch's size stands out. A rise is a sign of reward hacking.")),
-        Panel("sharpness", _("Sharpness on the fixed cases"), chart([Series(_("sharpness"), curve(looks, "sharpness"))])),
+        Panel("sharpness", _("Sharpness of the fixed cases"), chart([Series(_("sharpness"), curve(looks, "sharpness"))])),
         Panel("loss", _("Loss"), chart([Series(_("loss"), curve(rounds, "loss"))])),
         Panel("ratio", _("Ratio at the first update"), chart([Series(_("ratio"), curve(rounds, "ratio_first"))]),
               _("Exactly 1 before a step is taken: the path is computed again as it was sampled.")),
@@ -115,7 +115,9 @@ def _both(progress: Progress, name: str, label: str) -> list[Series]:
     """A value of the rounds, and the same of the looks at the fixed cases; told as one number or by name."""
     found = []
     for where, rows in ((_("in training"), progress.rounds), (_("fixed cases"), progress.looks)):
-        found.append(Series(f"{label}, {where}", curve(rows, name), dots=curve(rows, name) if rows is progress.looks else ()))
+        found.append(
+            Series(f"{label}, {where}", curve(rows, name), dots=curve(rows, name) if rows is progress.looks else ())
+        )
         found += [Series(f"{key}, {where}", curve(rows, name, key)) for key in names_in(rows, name)]
     return found
 
@@ -138,7 +140,9 @@ def _shares(rounds: Sequence[Row], name: str) -> list[Point]:
 
 def _others(rounds: Sequence[Row]) -> list[Panel]:
     """Numbers that only some objectives tell, such as the share of pairs that DPO orders rightly."""
-    names = dict.fromkeys(name for row in rounds for name, value in row.items() if name not in SHOWN and is_number(value))
+    names = dict.fromkeys(
+        name for row in rounds for name, value in row.items() if name not in SHOWN and is_number(value)
+    )
     return [Panel(f"other-{place}", name.replace("_", " "), chart([Series(name, curve(rounds, name))]))
             for place, name in enumerate(names)]  # fmt: skip
 

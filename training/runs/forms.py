@@ -94,7 +94,7 @@ class RunForm(ShapeForm):
     name = forms.CharField(label=_("Name of the trained editor"), max_length=115)
     base = forms.ModelChoiceField(
         label=_("Base editor"),
-        queryset=Editor.objects.filter(module__in=MODULES, settings__lora=None).order_by("slug"),
+        queryset=Editor.objects.filter(module__in=MODULES, settings__lora__isnull=True).order_by("slug"),
         to_field_name="slug",
         help_text=_("Editors that can be post-trained and have no LoRA yet."),
     )
@@ -279,6 +279,4 @@ def initial_of(job: Job) -> dict[str, Any]:
 
 
 class NoteForm(forms.Form):
-    note = forms.CharField(
-        label=_("Note"), max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2})
-    )
+    note = forms.CharField(label=_("Note"), max_length=500, required=False, widget=forms.Textarea(attrs={"rows": 2}))

@@ -85,6 +85,8 @@ KIND = JobKind(
     on_result=_on_result,
     environment=judges.environment_of,
     links=_links,
+    clone=lambda job, by: starting.clone(job=job, by=by),
+    for_admins=True,
     template="runs/training.html",
     style="css/runs.css",
     context=watching.context,

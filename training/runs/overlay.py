@@ -116,7 +116,9 @@ def flat(config: Mapping[str, Any]) -> dict[str, str]:
     editor = config.get("editor") or {}
     found["editor"] = json.dumps([editor.get("module"), editor.get("settings")], ensure_ascii=False, sort_keys=True)
     for name in ("rewards", "held_out"):
-        found[name] = ", ".join(f"{one.get('name')} × {one.get('weight', 1):g}" for one in config.get(name) or []) or "–"
+        found[name] = (
+            ", ".join(f"{one.get('name')} × {one.get('weight', 1):g}" for one in config.get(name) or []) or "–"
+        )
     for name in ("watch", "data_hash"):
         found[name] = json.dumps(config.get(name))
     return found

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.core.files.storage import default_storage
 from django.db.models import QuerySet
+from django.utils.translation import gettext as _
 
 from annotation.models import Dataset, Editor
 from training.models import TrainedEditor
@@ -40,7 +41,9 @@ def runs() -> QuerySet[Job]:
 def listed(jobs: Sequence[Job]) -> list[Listed]:
     """Two queries."""
     made = {one.job_id: one for one in TrainedEditor.objects.filter(job__in=jobs).select_related("editor")}
-    bases = dict(Editor.objects.filter(slug__in={job.config.get("base", "") for job in jobs}).values_list("slug", "name"))
+    bases = dict(
+        Editor.objects.filter(slug__in={job.config.get("base", "") for job in jobs}).values_list("slug", "name")
+    )
     return [
         Listed(
             job,
@@ -73,6 +76,16 @@ def named(uids: Sequence[str]) -> list[Job]:
     return [found[uid] for uid in dict.fromkeys(wanted) if uid in found]
 
 
+def _identity(told: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What tells a judge from another one, in words: its model or prompts with their versions."""
+    found = [(name, str(told[name])) for name in ("judge", "model", "number", "dimension", "address") if name in told]
+    found += [("fingerprint", str(told["fingerprint"])[:16])] if "fingerprint" in told else []
+    asked = told.get("asked")
+    found += [("asks", str(asked.get("model", "")))] if isinstance(asked, dict) else []
+    versions = told.get("versions") or []
+    return [*found, *((_("prompt"), f"{one.get('prompt')} v{one.get('number')}") for one in versions)]
+
+
 def page_of_trained(found: TrainedEditor) -> dict[str, Any]:
     """Everything that a trained editor's page shows."""
     looks = found.metrics.get("looks") or {}
@@ -83,6 +96,7 @@ def page_of_trained(found: TrainedEditor) -> dict[str, Any]:
     wanted = found.data.get("wanted") or {}
     return {
         "trained": found,
+        "judges": [(one, _identity(one.get("identity") or {})) for one in found.reward],
         "editor": found.editor,
         "lora": registry.file_of(found).rpartition("/")[2].removesuffix(".safetensors"),
         "size": default_storage.size(registry.file_of(found)) if there else None,

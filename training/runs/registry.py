@@ -23,7 +23,18 @@ from webapp.jobs.models import Job
 
 LORA = Path("outputs") / "lora" / "pytorch_lora_weights.safetensors"
 TRIES = 1000
-KEPT = ("rounds", "best_round", "stopped", "looks", "cpu_seconds", "seconds", "images", "images_per_second", "missing", "tasks")
+KEPT = (
+    "rounds",
+    "best_round",
+    "stopped",
+    "looks",
+    "cpu_seconds",
+    "seconds",
+    "images",
+    "images_per_second",
+    "missing",
+    "tasks",
+)
 
 
 def register(*, job: Job, summary: dict[str, Any]) -> TrainedEditor:

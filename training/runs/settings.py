@@ -1,4 +1,4 @@
-"""The settings of a post-training run as people read them: labels, help, what stands in front and what is folded away."""
+"""The settings of a run as people read them: labels, help, what stands in front and what is folded away."""
 
 from __future__ import annotations
 
@@ -157,6 +157,4 @@ def _shown(value: Any) -> str:
 
 def preset_values() -> dict[str, dict[str, dict[str, str]]]:
     """By the size of the editor and the preset's name."""
-    return {
-        size: {name: shown_values(preset(name, module_of(size))) for name in PRESETS} for size in (SMALL, LARGE)
-    }
+    return {size: {name: shown_values(preset(name, module_of(size))) for name in PRESETS} for size in (SMALL, LARGE)}

@@ -77,7 +77,7 @@ def check(wish: Wish) -> Checked:
             problems += error.messages
     found = None
     if chosen and wish.base.module in MODULES:
-        found = estimate(wish.base, wish.config, chosen, len(wish.rewards), len(wish.held_out))
+        found = estimate(wish.base, wish.config, chosen, (len(wish.rewards), len(wish.held_out)))
         problems += [found.problem] if found.problem else []
     return Checked(problems, chosen, found, rewards, held_out)
 
@@ -101,7 +101,9 @@ def _about_editor(wish: Wish) -> list[str]:
 def _about_judges(wish: Wish) -> list[str]:
     found = []
     if wish.config.data == GIVEN and not wish.config.is_online and not wish.data.has_examples:
-        found.append(_("These settings learn from edits that are there. Choose a training set, or who scored the data set."))
+        found.append(
+            _("These settings learn from edits that are there. Choose a training set, or who scored the data set.")
+        )
     if wish.data.has_examples and (wish.config.is_online or wish.config.data != GIVEN):
         words = _("These settings make their own edits. Leave the examples empty, or choose the preset global-dpo.")
         found.append(words)
@@ -123,7 +125,9 @@ def _about_examples(wish: Wish, chosen: Chosen) -> list[str]:
     if not chosen.examples or any(row[needed] is not None for row in chosen.examples):
         return []
     if needed == "score":
-        return [_("Fine-tuning on the best needs scores, and these edits have ranks alone. Choose the preset global-dpo.")]
+        return [
+            _("Fine-tuning on the best needs scores, and these edits have ranks alone. Choose the preset global-dpo.")
+        ]
     return [_("Pairs need ranks or scores, and these edits have neither for all of a group.")]
 
 
@@ -144,8 +148,9 @@ def _about_sizes(wish: Wish, chosen: Chosen) -> list[str]:
 def _specs(wish: Wish, chosen: Chosen) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
     """The judges as the job is told of them. Raises ValidationError."""
     tasks = sorted({row["task"] for row in chosen.cases})
-    rewards = tuple(judges.spec(name, tasks, weight=weight) for name, weight in wish.rewards.items())
-    return rewards, tuple(judges.spec(name, tasks) for name in wish.held_out)
+    dataset = Dataset.objects.get(uid=wish.data.dataset)
+    rewards = [judges.spec(name, tasks, weight=weight, dataset=dataset) for name, weight in wish.rewards.items()]
+    return tuple(rewards), tuple(judges.spec(name, tasks, dataset=dataset) for name in wish.held_out)
 
 
 # Starting ------------------------------------------------------------------------------------------------------------
@@ -167,13 +172,13 @@ def config_of(wish: Wish, checked: Checked) -> dict[str, Any]:
     dataset = Dataset.objects.get(uid=wish.data.dataset)
     labelled_set = LabelledSet.objects.filter(uid=wish.data.labelled_set).first() if wish.data.labelled_set else None
     names = {"dataset": dataset.name, "labelled_set": labelled_set.name if labelled_set else ""}
-    told = [dataset.notice, labelled_set.notice if labelled_set else "", *judges.notices([*wish.rewards, *wish.held_out])]
+    weights = {one["name"]: one["weight"] for one in checked.rewards}
     return {
         "config": wish.config.to_json(),
         "editor": {"module": wish.base.module, "settings": wish.base.settings},
         "cases": CASES,
         "rewards": list(checked.rewards),
-        "reward": wish.shape.to_json(),
+        "reward": {**wish.shape.to_json(), "weights": weights},
         "held_out": list(checked.held_out),
         "watch": wish.watch,
         "acknowledged": 0,
@@ -187,8 +192,17 @@ def config_of(wish: Wish, checked: Checked) -> dict[str, Any]:
         "judges": {"rewards": dict(wish.rewards), "held_out": list(wish.held_out)},
         "names": names,
         "counts": {"train": chosen.count(TRAIN), "look": chosen.count(LOOK), "examples": len(chosen.examples)},
-        "notice": " ".join(dict.fromkeys(words for words in told if words)),
+        "notice": _notice(wish, dataset, labelled_set),
     }
+
+
+def _notice(wish: Wish, dataset: Dataset, labelled_set: LabelledSet | None) -> str:
+    """What is to be said wherever the run or its editor is shown."""
+    told = [dataset.notice, labelled_set.notice if labelled_set else "", *judges.notices(wish.rewards)]
+    told += judges.notices([one for one in wish.held_out if one != judges.TRUTH])  # its words are of a reward
+    if judges.TRUTH in wish.held_out:
+        told.append(_("Looked at with the true score of the drawn world."))
+    return " ".join(dict.fromkeys(words for words in told if words))
 
 
 def wish_of(config: Mapping[str, Any]) -> Wish:

@@ -118,7 +118,9 @@ def run_go_on(request: HttpRequest, uid: UUID) -> HttpResponse:
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
     else:
-        messages.success(request, _("The run goes on. The watch asks again when it finds the same after a later round."))
+        messages.success(
+            request, _("The run goes on. The watch asks again when it finds the same after a later round.")
+        )
     return redirect(job)
 
 

@@ -47,6 +47,10 @@ class JobStopped(Exception):
     """The process was asked to stop and has saved its place."""
 
 
+class JobPaused(JobStopped):
+    """The process stopped by itself, and has saved its place: the message says what a person is to decide."""
+
+
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` so that a reader sees the old file or the new one, never a part of it."""
     temporary = path.with_name(path.name + ".part")
@@ -207,8 +211,8 @@ def run_job(folder: Path, work: Callable[[JobRun], dict[str, Any]]) -> int:
     _stop_with_parent(run)
     try:
         summary = work(run)
-    except JobStopped:
-        run.finish(CANCELLED, "Stopped. Resume goes on from here.")
+    except JobStopped as stopped:
+        run.finish(CANCELLED, str(stopped) or "Stopped. Resume goes on from here.")
     except JobError as error:
         run.finish(FAILED, str(error))
         return 1

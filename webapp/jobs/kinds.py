@@ -20,6 +20,8 @@ from webapp.jobs.models import Job
 if TYPE_CHECKING:
     from django_stubs_ext import StrPromise
 
+    from webapp.accounts.models import User
+
 DEFAULT, GPU = "default", "gpu"
 
 
@@ -46,6 +48,8 @@ class JobKind:
     ``parts(config)`` cuts a job into parts for several workers: the configuration of each, and how much work it has.
     ``environment(job)`` is what the process may know but no file may hold: keys of endpoints.
     ``links(job)`` names the pages that the job is about: (label, address).
+    ``clone(job, by)`` starts the same once more, where that needs more than the same configuration; raises
+    ValidationError. ``for_admins``: others may look, and neither start nor clone one.
     """
 
     name: str
@@ -59,6 +63,8 @@ class JobKind:
     parts: Callable[[dict[str, Any]], Sequence[tuple[dict[str, Any], int]]] = lambda _config: []
     environment: Callable[[Job], dict[str, str]] = lambda _job: {}
     links: Callable[[Job], list[tuple[str, str]]] = lambda _job: []
+    clone: Callable[[Job, User], Job] | None = None
+    for_admins: bool = False
     template: str = ""  # a part of the job page that only this kind has
     style: str = ""  # its stylesheet
     context: Callable[[Job], dict[str, Any]] = lambda _job: {}

@@ -180,6 +180,12 @@ def resume(*, job: Job) -> Job:
 
 
 def clone(*, job: Job, by: User) -> Job:
+    """The same job once more. Raises ValidationError where its kind refuses that now."""
+    kind = kinds.get_kind(job.kind)
+    if kind.for_admins and not by.is_admin:
+        raise ValidationError(_("Only an admin may start such a job."))
+    if kind.clone is not None:
+        return kind.clone(job, by)
     return start(kind=job.kind, title=job.title, config=job.config, by=by, cloned_from=job)
 
 

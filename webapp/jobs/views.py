@@ -61,6 +61,7 @@ def part(request: HttpRequest, uid: UUID) -> HttpResponse:
 def _status(found: Job) -> dict[str, object]:
     return {
         "job": found,
+        "kind": kinds.kind_of(found),
         "links": kinds.kind_of(found).links(found),
         "trouble": queries.trouble(found),
         "seconds_left": queries.seconds_left(found),
@@ -98,7 +99,11 @@ def resume(request: HttpRequest, uid: UUID) -> HttpResponse:
 @require_POST
 def clone(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = _job(request, uid)
-    return redirect(services.clone(job=found, by=user_of(request)))
+    try:
+        return redirect(services.clone(job=found, by=user_of(request)))
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect(found)
 
 
 async def live(request: HttpRequest, uid: UUID) -> HttpResponseBase:

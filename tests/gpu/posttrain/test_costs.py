@@ -1,6 +1,7 @@
 """What post-training is said to cost, against counts on models of the same classes."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -143,6 +144,11 @@ def test_the_estimate_for_the_form() -> None:
     assert small.memory is not None and small.memory < 16 * GB
     with pytest.raises(ValueError, match="no post-training"):
         costs.estimate("classical", DEFAULT)
+
+
+def test_the_table_of_the_documentation_is_the_estimate() -> None:
+    page = Path(__file__).parents[3] / "docs" / "post-training-models.md"
+    assert costs.memory_table() in page.read_text()
 
 
 def test_advice_names_the_smallest_change() -> None:

@@ -1,4 +1,4 @@
-"""What a run learns from: inputs/cases.jsonl with its pictures, and inputs/examples.jsonl where it is given examples."""
+"""What a run learns from: inputs/cases.jsonl with its pictures, and where it is given examples, examples.jsonl."""
 
 from __future__ import annotations
 

@@ -23,13 +23,14 @@ from torch import Tensor
 from training.gpu import state
 from training.gpu.posttrain import losses
 from training.gpu.posttrain.adapter import Adapter, Condition
+from training.gpu.posttrain.asking import Clock, Rewarding, check_missing, submit
 from training.gpu.posttrain.cases import Example, RunCase, picture
-from training.gpu.posttrain.online import Clock, Rewarding, TooManyMissing
 from training.gpu.posttrain.rewarding.protocol import Sample
 from training.gpu.posttrain.rewarding.rewarder import Rewards
 from training.gpu.posttrain.rollout import LEAST_SIGMA, Pass, Slot, passes, sample, seed_of
 from training.gpu.posttrain.state import Learner
 from training.gpu.several import Processes
+from training.posttraining import pairs
 from training.posttraining.config import DPO, SAMPLED, Config
 
 UNDER_WAY = 2  # passes that are judged while the next one samples
@@ -42,7 +43,7 @@ class NothingToLearn(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """An edit that may be learned from: of the case in ``place``; ``row`` of its file in the pool, or an ``example``."""
+    """An edit to learn from, of the case in ``place``: ``row`` of its file in the pool, or an ``example``."""
 
     place: int
     score: float | None
@@ -117,13 +118,13 @@ class Offline:
             check()
             told = [self.conditions[slot.place] for slot in lot]
             with self.clock.phase("sampling"):
-                made = sample(self.adapter, self.config, lot, told, range(0), self.config.steps)
+                made = sample(self.adapter, self.config, lot, told, random=range(0), count=self.config.steps)
                 pictures = self.adapter.decode(made.x0, told)
             judged = [
                 Sample(self.cases[slot.place].case, slot.place, f"{self.cases[slot.place].key}, seed {slot.seed}", one)
                 for slot, one in zip(lot, pictures, strict=True)
             ]
-            waiting.append((made, self.rewarder.submit(judged)))
+            waiting.append((made, submit(self.rewarder, judged)))
             while len(waiting) > UNDER_WAY:
                 finished += self._keep(*waiting.popleft(), parts)
                 done(finished, len(mine))
@@ -135,9 +136,7 @@ class Offline:
         seed = seed_of(self.config.seed, "pool", self.cases[place].number, one)
         return Slot(place, place, seed, seed)
 
-    def _keep(
-        self, made: Pass, future: Future[Rewards], parts: dict[int, list[tuple[Slot, Tensor, float]]]
-    ) -> int:
+    def _keep(self, made: Pass, future: Future[Rewards], parts: dict[int, list[tuple[Slot, Tensor, float]]]) -> int:
         """Write the cases that are complete; how many. A case that has no reward at all is not written: it is tried
         again when the run goes on."""
         with self.clock.phase("reward"):
@@ -163,13 +162,8 @@ class Offline:
                 values = json.loads(state.read(self._file(place))[1][NOTES])["values"]
                 found += [Candidate(place, one, None, row) for row, one in enumerate(values) if one is not None]
         self.missing = 1 - len(found) / total if total else 0.0
-        if self.missing > self.config.most_missing:
-            why = "; ".join(f"{reason} ({count} times)" for reason, count in self.reasons.most_common(3))
-            raise TooManyMissing(
-                f"{self.missing:.0%} of the judgements of the samples are missing, and {self.config.most_missing:.0%} "
-                f"are allowed (most_missing). {why or 'No reason was given.'} "
-                "When the judge works again, resume: only what is missing is made again."
-            )
+        then = "When the judge works again, resume: only what is missing is made again."
+        check_missing(self.missing, self.config.most_missing, self.reasons, "the samples", then)
         return found
 
     def _file(self, place: int) -> Path:
@@ -184,17 +178,22 @@ class Offline:
 
     def _chosen(self, candidates: Sequence[Candidate]) -> list[tuple[Candidate, Candidate | None]]:
         """What is learned: pairs of a better and a worse one, or single ones."""
-        if self.config.objective != DPO:
-            known = sorted((one for one in candidates if one.score is not None), key=lambda one: -(one.score or 0))
-            return [(one, None) for one in known[: max(1, round(self.config.top * len(known)))]]
-        found = []
-        for place in range(len(self.cases)):
-            group = sorted(
-                (one for one in candidates if one.place == place and one.score is not None), key=lambda one: one.score or 0
-            )
-            if len(group) > 1 and (group[-1].score or 0) >= self.config.poor:
-                found.append((group[-1], group[0]))
-        return found
+        config = self.config
+        examples = [self._example(number, one) for number, one in enumerate(candidates)]
+        if config.objective != DPO:
+            return [(candidates[int(one.key)], None) for one in pairs.top_share(examples, config.top)]
+        ranked = any(one.rank is not None for one in candidates)
+        found = (
+            pairs.global_pairs(examples, poor=config.poor)
+            if ranked
+            else pairs.self_pairs(examples, poor=config.poor, half=config.half)
+        )
+        return [(candidates[int(one.chosen.key)], candidates[int(one.rejected.key)]) for one in found]
+
+    def _example(self, number: int, one: Candidate) -> pairs.Example:
+        case = self.cases[one.place]
+        score, rank = (math.nan if value is None else value for value in (one.score, one.rank))
+        return pairs.Example(f"{case.number:012}", f"{number:012}", case.case.task, score, rank)
 
     def _nothing_words(self, count: int) -> str:
         what = "pair" if self.config.objective == DPO else "picture"
@@ -243,7 +242,8 @@ class Offline:
         """The loss of some of a step's lessons. Noise and its level are a lesson's own; a pair shares them."""
         lessons = [self.lessons[lesson] for _, lesson in rows]
         made_by = [torch.Generator().manual_seed(seed_of(self.config.seed, "lesson", number, at)) for at, _ in rows]
-        noise = torch.cat([torch.randn((1, *one[1].shape), generator=each) for one, each in zip(lessons, made_by)])
+        shape = (1, *lessons[0][1].shape)
+        noise = torch.cat([torch.randn(shape, generator=each) for each in made_by])
         within = torch.cat([torch.rand(1, generator=each) for each in made_by])
         places = torch.tensor([float(at) for at, _ in rows])
         t = LEAST_SIGMA + (1 - LEAST_SIGMA) * (places + within) / count  # every part of the range in every step
@@ -261,8 +261,9 @@ class Offline:
         with self.adapter.base(), torch.no_grad():
             base = self.adapter.velocity(x, t, conditions)
         v = self.adapter.velocity(x, t, conditions)
-        (w, l), (base_w, base_l), (target_w, target_l) = (one.chunk(2) for one in (v, base, target))
-        return losses.dpo(w, l, base_w, base_l, target_w=target_w, target_l=target_l, beta=self.config.dpo_beta)
+        (better, worse), (base_w, base_l), (target_w, target_l) = (one.chunk(2) for one in (v, base, target))
+        beta = self.config.dpo_beta
+        return losses.dpo(better, worse, base_w, base_l, target_w=target_w, target_l=target_l, beta=beta)
 
 
 def lessons_of(config: Config, count: int, number: int) -> list[int]:

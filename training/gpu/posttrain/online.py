@@ -11,13 +11,12 @@ A round: groups of samples of some cases, judged while the next ones are sampled
 from __future__ import annotations
 
 import math
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,8 +25,9 @@ from torch import Tensor
 from training.gpu.posttrain import losses, steps
 from training.gpu.posttrain.adapter import Adapter, Condition
 from training.gpu.posttrain.advantages import Advantages, of_groups
+from training.gpu.posttrain.asking import Clock, Direct, Rewarding, TooManyMissing, check_missing, submit
 from training.gpu.posttrain.cases import RunCase
-from training.gpu.posttrain.rewarding.protocol import Judged, Sample
+from training.gpu.posttrain.rewarding.protocol import Sample
 from training.gpu.posttrain.rewarding.rewarder import Rewards
 from training.gpu.posttrain.rollout import (
     LEAST_SIGMA,
@@ -46,49 +46,7 @@ from training.gpu.posttrain.state import Learner
 from training.gpu.several import Processes
 from training.posttraining.config import AWM, CLIP, DPPO, GRPO, GUARD, NFT, Config
 
-
-class TooManyMissing(Exception):
-    """So many judgements are missing that nothing can be learned. The message is shown to the user."""
-
-
-class Rewarding(Protocol):
-    """rewarding.Rewarder, or what stands in for it."""
-
-    def submit(self, samples: Sequence[Sample]) -> Future[Rewards]: ...
-
-
-class Direct:
-    """Rewards (0 to 1; NaN: missing) from a function, at once and in this thread."""
-
-    def __init__(self, function: Callable[[Sequence[Sample]], Sequence[float]], name: str = "reward") -> None:
-        self.function, self.name = function, name
-
-    def submit(self, samples: Sequence[Sample]) -> Future[Rewards]:
-        values = np.asarray(self.function(samples), dtype=np.float64)
-        judged: list[Judged | None] = [None if math.isnan(one) else Judged(one, None, 0.0, 1.0) for one in values]
-        reasons = {"The function gave none.": int(np.isnan(values).sum())} if np.isnan(values).any() else {}
-        found: Future[Rewards] = Future()
-        found.set_result(Rewards(values, {self.name: values.tolist()}, {self.name: judged}, reasons))
-        return found
-
-
-@dataclass
-class Clock:
-    """Seconds by phase."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
-
-    def take(self) -> dict[str, float]:
-        found, self.seconds = {name: round(value, 3) for name, value in self.seconds.items()}, {}
-        return found
+__all__ = ["Direct", "Online", "TooManyMissing"]
 
 
 @dataclass
@@ -113,6 +71,7 @@ class Online:
         cases: Sequence[RunCase],
         rewarder: Rewarding,
         processes: Processes | None = None,
+        *,
         conditions: Sequence[Condition] | None = None,
     ) -> None:
         self.config, self.adapter, self.cases, self.rewarder = config, adapter, list(cases), rewarder
@@ -121,6 +80,7 @@ class Online:
         self.learner = Learner(config, adapter, self.processes)
         self.clock = Clock()
         self.reasons: Counter[str] = Counter()
+        self.check: Callable[[], None] = lambda: None  # between passes that sample; it may raise to end the round
 
     def round(self, number: int) -> dict[str, Any]:
         """Sample, judge and learn; what the event "round" tells. Raises TooManyMissing before anything was learned."""
@@ -144,9 +104,10 @@ class Online:
         open_groups: dict[int, list[tuple[Slot, Sample]]] = {}
         each = max(1, min(config.batch, math.ceil(len(slots) / config.updates)))
         for lot in passes(slots, self.conditions, each):
+            self.check()
             told = [self.conditions[slot.place] for slot in lot]
             with self.clock.phase("sampling"):
-                one = sample(self.adapter, config, lot, told, self._window(told[0], number), config.steps)
+                one = sample(self.adapter, config, lot, told, random=self._window(told[0], number), count=config.steps)
                 pictures = self.adapter.decode(one.x0, told)
             made.append(one)
             for slot, picture in zip(lot, pictures, strict=True):
@@ -156,7 +117,7 @@ class Online:
             ready = [key for key, group in open_groups.items() if len(group) == config.group]
             done = [pair for key in ready for pair in open_groups.pop(key)]
             if done:
-                waiting.append(([slot for slot, _ in done], self.rewarder.submit([one for _, one in done])))
+                waiting.append(([slot for slot, _ in done], submit(self.rewarder, [one for _, one in done])))
         return made, waiting
 
     def _window(self, condition: Condition, number: int) -> range:
@@ -187,28 +148,20 @@ class Online:
         """Those of this process's samples, with the figures of all; and the rewards of all processes."""
         every = self.processes.gather(rewards.values.tolist())
         groups = self.processes.gather([float(slot.group) for slot in slots])
-        values = torch.tensor(sum(every, []), dtype=torch.float64)
+        values = torch.tensor(list(chain(*every)), dtype=torch.float64)
         config = self.config
         found = of_groups(
             values,
-            torch.tensor(sum(groups, []), dtype=torch.float64).long(),
+            torch.tensor(list(chain(*groups))).long(),
             config.spread,
             floor=config.least_spread,
             clip=config.advantage_clip,
         )
-        if found.missing > config.most_missing:
-            raise TooManyMissing(self._missing_words(found.missing))
+        then = "Nothing was learned of it. When the judge works again, resume: the run goes on from here."
+        check_missing(found.missing, config.most_missing, self.reasons, "this round", then)
         start = self.processes.rank * len(slots)
         mine = slice(start, start + len(slots))
         return Advantages(found.values[mine], found.kept[mine], found.zero_spread, found.missing), values.numpy()
-
-    def _missing_words(self, share: float) -> str:
-        why = "; ".join(f"{reason} ({count} times)" for reason, count in self.reasons.most_common(3))
-        return (
-            f"{share:.0%} of the judgements of this round are missing, and {self.config.most_missing:.0%} are allowed "
-            f"(most_missing). Nothing was learned from it. {why or 'No reason was given.'} "
-            "When the judge works again, resume: the run goes on from here."
-        )
 
     # Learning --------------------------------------------------------------------------------------------------------
 
@@ -230,26 +183,24 @@ class Online:
                 if not kept.any():
                     continue
                 if self.config.objective == GRPO:
-                    self._learn_steps(one, values, kept, total, tally, turn == 0)
+                    self._learn_steps(one, values, kept, total=total, tally=tally, is_first=turn == 0)
                 else:
-                    self._learn_matching(one, matching[id(one)], values, kept, total, tally)
+                    self._learn_matching(one, matching[id(one)], values, kept, total=total, tally=tally)
             tally.lengths.append(self.learner.step())
         return tally
 
     def _learn_steps(
-        self, one: Pass, values: Tensor, kept: Tensor, total: float, tally: Tally, is_first: bool
+        self, one: Pass, values: Tensor, kept: Tensor, *, total: float, tally: Tally, is_first: bool
     ) -> None:
         """The gradient of one pass: of each random step that was taken."""
         for taken in one.taken:
-            base = self._base(taken.x, taken.sigma, one.conditions) if self.config.kl else None
-            v, move = policy(
-                self.adapter, self.config, taken.x, taken.sigma, taken.sigma_next, taken.sigma_max, one.conditions
-            )
+            base = self._base(taken.x, taken.sigmas[0], one.conditions) if self.config.kl else None
+            v, move = policy(self.adapter, self.config, taken.x, one.conditions, sigmas=taken.sigmas)
             found = self._region(taken, move, values)
             if is_first and found.ratio is not None:
                 ratio = found.ratio[kept]
                 tally.ratio_first = max([tally.ratio_first, *ratio.tolist()], key=lambda one: abs(one - 1))
-            self._back(found, v, base, kept, total * len(one.taken), tally)
+            self._back(found, v, base, kept, total=total * len(one.taken), tally=tally)
 
     def _region(self, taken: Taken, move: steps.Step, values: Tensor) -> losses.Loss:
         config = self.config
@@ -287,6 +238,7 @@ class Online:
         draws: list[tuple[Tensor, Tensor, Tensor]],
         values: Tensor,
         kept: Tensor,
+        *,
         total: float,
         tally: Tally,
     ) -> None:
@@ -303,17 +255,15 @@ class Online:
             else:
                 assert config.objective == AWM
                 clip = config.clip_range
-                found = losses.awm(
-                    v, old, one.x0, noise, t, advantages=values, clip_range=clip, advantage_clip=bound
-                )
-            self._back(found, v, base, kept, total * len(draws), tally)
+                found = losses.awm(v, old, one.x0, noise, t, advantages=values, clip_range=clip, advantage_clip=bound)
+            self._back(found, v, base, kept, total=total * len(draws), tally=tally)
 
     def _base(self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition]) -> Tensor:
         with self.adapter.base(), torch.no_grad():
             return self.adapter.velocity(x, sigma.expand(len(x)), conditions)
 
     def _back(
-        self, found: losses.Loss, v: Tensor, base: Tensor | None, kept: Tensor, total: float, tally: Tally
+        self, found: losses.Loss, v: Tensor, base: Tensor | None, kept: Tensor, *, total: float, tally: Tally
     ) -> None:
         """Add this part of the mean over all kept samples to the gradients and the figures."""
         values = found.values
@@ -322,7 +272,7 @@ class Online:
             values = values + self.config.kl * distance
             tally.kl += float(distance.detach()[kept].sum())
         loss = values[kept].sum()
-        (loss / total).backward()  # type: ignore[no-untyped-call]
+        (loss / total).backward()
         tally.loss += float(loss.detach())
         tally.count += float(kept.sum())
         if found.ratio is not None:

@@ -1,8 +1,8 @@
 """Samples of the policy: paths from noise to pictures, and of them what an update needs.
 
-A path is the ODE's, but for a window of steps that add noise (steps.py). Where the window lies depends on the run's seed
-and the round alone, so it is the same for all samples of all groups on every process (MixGRPO; Flow-GRPO-Fast). All
-random numbers come from seeds that are computed and kept: which process or batch makes a sample changes nothing.
+A path is the ODE's, but for a window of steps that add noise (steps.py). Where the window lies depends on the run's
+seed and the round alone, so it is the same for all samples of all groups on every process (MixGRPO; Flow-GRPO-Fast).
+All random numbers come from seeds that are computed and kept: which process or batch makes a sample changes nothing.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from torch import Tensor
 from training.gpu.diffusion.noise import generators
 from training.gpu.posttrain import steps
 from training.gpu.posttrain.adapter import Adapter, Condition
-from training.posttraining.config import Config
+from training.posttraining.config import GRPO, Config
 
+Sigmas = tuple[Tensor, Tensor, Tensor]  # 0-dim: of a step, of the next one, and the schedule's second
 LEAST_SIGMA = 0.05  # from here on noise is seen in the picture, and log-probabilities grow without bound
 
 
@@ -34,16 +35,14 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A random step that was taken, for the samples of one pass: x (samples, tokens, channels) at sigma (0-dim) became
+    """A random step that was taken, for the samples of one pass: x (samples, tokens, channels) at sigma became
     next, which is mean + noise_std noise."""
 
     x: Tensor
     mean: Tensor
     noise: Tensor
     next: Tensor
-    sigma: Tensor
-    sigma_next: Tensor
-    sigma_max: Tensor
+    sigmas: Sigmas
     log_prob: Tensor
 
 
@@ -90,11 +89,12 @@ def _order(seed: int, turn: int, count: int) -> list[int]:
 
 
 def slots_of(config: Config, places: Sequence[int], number: int) -> list[Slot]:
-    """The samples of a round, group after group."""
-    found = []
+    """The samples of a round, group after group. Where no step is random the noise is all that tells them apart."""
+    found = list[Slot]()
+    shared = config.shared_noise and config.objective == GRPO
     for group, place in enumerate(places):
         for one in range(config.group):
-            first = "shared" if config.shared_noise else one
+            first = "shared" if shared else one
             seed = seed_of(config.seed, "noise", number, group, first)
             found.append(Slot(place, group, seed, seed_of(config.seed, "path", number, group, one)))
     return found
@@ -124,7 +124,7 @@ def passes(slots: Sequence[Slot], conditions: Sequence[Condition], most: int) ->
 
 @torch.no_grad()
 def sample(
-    adapter: Adapter, config: Config, slots: list[Slot], conditions: list[Condition], random: range, count: int
+    adapter: Adapter, config: Config, slots: list[Slot], conditions: list[Condition], *, random: range, count: int
 ) -> Pass:
     """Take the samples' paths of ``count`` steps, ``random`` ones among them. ``conditions``: one a sample."""
     sigmas = adapter.sigmas(conditions[0], count)
@@ -143,25 +143,19 @@ def sample(
             x = steps.ode(x, v, sigmas[step], sigmas[step + 1])
             continue
         noise = torch.cat([torch.randn((1, *x.shape[1:]), generator=one) for one in generated]).to(x)
-        _, move = policy(adapter, config, x, sigmas[step], sigmas[step + 1], sigmas[1], told)
+        _, move = policy(adapter, config, x, told, sigmas=(sigmas[step], sigmas[step + 1], sigmas[1]))
         after = move.sample(noise)
         chance = steps.policy_log_prob(config.dynamics, after, move)
-        taken.append(Taken(x, move.mean, noise, after, sigmas[step], sigmas[step + 1], sigmas[1], chance))
+        taken.append(Taken(x, move.mean, noise, after, (sigmas[step], sigmas[step + 1], sigmas[1]), chance))
         x = after
     return Pass(slots, conditions, x if taken else x[owner], taken)
 
 
 def policy(
-    adapter: Adapter,
-    config: Config,
-    x: Tensor,
-    sigma: Tensor,
-    sigma_next: Tensor,
-    sigma_max: Tensor,
-    conditions: Sequence[Condition],
+    adapter: Adapter, config: Config, x: Tensor, conditions: Sequence[Condition], *, sigmas: Sigmas
 ) -> tuple[Tensor, steps.Step]:
     """The velocity at x, and the random step from there. With a gradient where that is on."""
-    v = adapter.velocity(x, sigma.expand(len(x)), conditions)
+    now, after, second = sigmas
+    v = adapter.velocity(x, now.expand(len(x)), conditions)
     level = config.noise_level
-    move = steps.transition(config.dynamics, x, v, sigma, sigma_next, noise_level=level, sigma_max=sigma_max)
-    return v, move
+    return v, steps.transition(config.dynamics, x, v, now, after, noise_level=level, sigma_max=second)

@@ -96,7 +96,8 @@ class PipelineAdapter:
         away = () if self.roomy else ("transformer",) if encoding else self.text_encoders
         parts = self._parts()
         for name in away:
-            parts[name].to("cpu")
+            if name in parts:
+                parts[name].to("cpu")
         if away and self.device.type == "cuda":
             gc.collect()
             torch.cuda.empty_cache()

@@ -39,7 +39,9 @@ def load(settings: Mapping[str, Any], config: Config, device: Any = "cpu") -> Dr
             "or a folder with merged weights."
         )
     if config.size != SIZE:
-        raise EditorError(f"The CPU editor's pictures have {SIZE} pixels a side: set size to {SIZE}, not {config.size}.")
+        raise EditorError(
+            f"The CPU editor's pictures have {SIZE} x {SIZE} pixels: set size to {SIZE}, not {config.size}."
+        )
     return DrawnAdapter(editor.load(settings).pipeline, device)
 
 
