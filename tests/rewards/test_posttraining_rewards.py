@@ -81,7 +81,7 @@ def test_several_judges_and_one_that_is_silent() -> None:
     spec = RewardSpec(weights={"a": 3.0, "b": 1.0, "c": 0.0})
     judged = {"a": answers(4.0, 4.0, None, 2.0), "b": answers(0.0, None, 1.0, 2.0), "c": answers(None, 5.0, None, None)}
     found = combine(spec, judged, ONE_GROUP)
-    assert found == pytest.approx([SPEC.map(np.array(3.0)), math.nan, math.nan, SPEC.map(np.array(2.0))], nan_ok=True)
+    assert found == pytest.approx(SPEC.map(np.array([3.0, math.nan, math.nan, 2.0])), nan_ok=True)
     even = combine(SPEC, {"a": answers(4.0), "b": answers(1.0)}, ONE_GROUP[:1])
     assert even == pytest.approx([0.5])
 
@@ -97,9 +97,11 @@ def test_preservation_beside_the_judges() -> None:
     judged, groups = {"a": answers(2.5, 2.5, 2.5, 2.5)}, ONE_GROUP
     decibels = np.array([15.0, 25.0, math.inf, math.nan])
     added = combine(RewardSpec(preservation=0.4), judged, groups, decibels)
-    assert added == pytest.approx([0.3, 0.5, 0.7, math.nan], nan_ok=True)
+    assert added == pytest.approx([0.3, 0.5, 0.7, 0.5])
     times = combine(RewardSpec(preservation=0.5, form="times"), judged, groups, decibels)
-    assert times == pytest.approx([0.0, 0.5 * math.sqrt(0.5), 0.5, math.nan], nan_ok=True)
+    assert times == pytest.approx([0.0, 0.5 * math.sqrt(0.5), 0.5, 0.5])
+    silent = combine(RewardSpec(preservation=0.4), {"a": answers(None, 2.5)}, groups[:2], decibels[:2])
+    assert silent == pytest.approx([math.nan, 0.5], nan_ok=True)  # what is preserved is no judgement
     for missing in (None, decibels[:2]):
         with pytest.raises(ValueError, match="must be told for each sample"):
             combine(RewardSpec(preservation=0.4), judged, groups, missing)

@@ -76,13 +76,14 @@ def test_few_source_images_prove_nothing() -> None:
 
 
 def test_few_source_images_take_students_interval_for_a_mean() -> None:
-    values = np.array([0.2, 0.9, 0.4])
-    found = mean(values, np.arange(3))
-    expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / math.sqrt(3))
+    values = np.array([0.2, 0.9, 0.4, -0.4, 0.3, 0.5])
+    found = mean(values, np.arange(6))
+    expected = stats.t.interval(0.95, 5, values.mean(), values.std(ddof=1) / math.sqrt(6))
     assert (found.few_low, found.few_high) == pytest.approx(expected)
     assert found.limits == pytest.approx(expected)
     assert found.against(0) == "unclear"
-    assert mean(np.tile(values, 4), np.arange(12)).against(0) == "better"
+    assert mean(np.tile(values, 4), np.arange(24)).against(0) == "better"
+    assert [mean(np.ones(n), np.arange(n)).against(0) for n in (5, 6)] == ["unclear", "better"], "no spread at all"
 
 
 def test_nothing_judged_says_nothing() -> None:

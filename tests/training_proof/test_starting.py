@@ -175,6 +175,15 @@ def test_an_editor_without_a_program_cannot_make_what_is_missing(data: Dataset) 
     refused(data, "", "No program makes images for Editor 1")
 
 
+def test_images_made_elsewhere_are_paired_by_the_seeds_they_have(data: Dataset) -> None:
+    Candidate.objects.filter(case__dataset=data, seed=0).update(seed=77)
+    Candidate.objects.filter(editor__slug="editor-1", seed=1).update(seed=2)
+    found = make.proof(data)
+    assert pairs_of(found.pairwise) == {(case, (("editor-0", 77), ("editor-1", 77))) for case in CASES}
+    Candidate.objects.filter(editor__slug="editor-1", seed=77).update(seed=3)
+    refused(data, "", "both editors have an image with the same seed")
+
+
 # Images that are missing ---------------------------------------------------------------------------------------------
 
 

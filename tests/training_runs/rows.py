@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 
 from annotation.library import ensure_editor, load_tasks
 from annotation.models import Case, Dataset, Editor, StoredImage
-from scoring.models import Judge, Prompt, PromptVersion, Question
+from scoring.models import Judge
 from training.posttraining.config import preset
 from training.runs.data import Wanted
 from training.runs.starting import NAME, Wish
@@ -54,20 +54,16 @@ def base(slug: str = "cpu", **settings: Any) -> Editor:
 
 
 def demo_judge(slug: str = "demo") -> Judge:
-    """The demo judge, with one prompt for every task."""
-    if not PromptVersion.objects.exists():
-        prompt = Prompt.objects.create(slug="any", name="Any", dimension="overall")
-        version = PromptVersion.objects.create(prompt=prompt, number=1, preamble="Judge.", rubric="0 to 5.")
-        Question.objects.create(version=version, key="q", position=0, text="Was the edit made?")
+    """The demo judge; the shipped prompts are there."""
     return Judge.objects.create(slug=slug, name=slug.title(), kind="drawn", notice="Demo judge.")
 
 
-def wish(data: Dataset, editor: Editor, **fields: Any) -> Wish:
+def wish(cases: Dataset, editor: Editor, **fields: Any) -> Wish:
     given: dict[str, Any] = {
         "name": "Better",
         "base": editor,
         "config": preset("fast", "drawn"),
-        "data": Wanted(dataset=str(data.uid)),
+        "data": Wanted(dataset=str(cases.uid)),
         "rewards": {TRUTH: 1.0},
         "held_out": (DEMO,),
     }
@@ -141,6 +137,7 @@ def look(number: int, gain: float, held: float, pictures: bool = True) -> dict[s
         "preservation": 30.0 - number / 10,
         "grid": 1.1,
         "sharpness": 0.5,
+        "warnings": [{"kind": "grid", "words": "A grid stands out."}] if number else [],
         "samples": [{"case": 0, "key": "case-000", **names}] if pictures else [],
     }
 

@@ -69,8 +69,8 @@ def drawn_dataset() -> Dataset:
     return data
 
 
-def test_it_works(add: PromptVersion, color: PromptVersion, demo: Judge, tmp_path: Path) -> None:
-    """What is offered becomes an entry of job.json that the job's program loads."""
+def test_it_works(add: PromptVersion, color: PromptVersion, demo: Judge) -> None:
+    """What is offered becomes an entry of job.json that the job's program can read."""
     offered = dict(judges.choices())
     value = "usual:demo"
     assert offered[value] == "Demo with each task's usual prompt"
@@ -81,7 +81,6 @@ def test_it_works(add: PromptVersion, color: PromptVersion, demo: Judge, tmp_pat
     assert told["prompt"]["color"]["questions"] == ["q0", "q1"] and told["prompt"]["color"]["high"] == 5
     named = [(row["prompt"], row["number"]) for row in told["identity"]["versions"]]
     assert named == [("hp-add", 1), ("hp-color", 1)] and told["identity"]["judge"] == "demo"
-    assert load_source(told, tmp_path).name == offered[value]
 
 
 def test_what_is_offered(add: PromptVersion, demo: Judge, eye: Judge, django_assert_max_num_queries: Any) -> None:
@@ -222,7 +221,7 @@ def test_what_cannot_be_used_is_refused_in_words(value: str, words: str, add: Pr
 
 
 def test_a_task_without_a_prompt_is_named(add: PromptVersion, demo: Judge) -> None:
-    with pytest.raises(ValidationError, match="no prompt here for Color"):
+    with pytest.raises(ValidationError, match="no prompt here for Colour change"):
         judges.spec(f"judge:demo:{add.uid}", ["add", "color"])
 
 

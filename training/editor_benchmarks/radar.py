@@ -55,7 +55,8 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], lo
     """
     if len(axes) < LEAST:
         return None
-    count, whole = len(axes), [one for one in series if all(map(math.isfinite, one[1]))]
+    count = len(axes)
+    places = [place for place, (_name, values) in enumerate(series) if all(map(math.isfinite, values))][:COLOURS]
     rings = []
     for ring in range(1, RINGS + 1):
         share = ring / RINGS
@@ -64,8 +65,8 @@ def radar(axes: Sequence[str], series: Sequence[tuple[str, Sequence[float]]], lo
     return Radar(
         [_axis(name, place, count) for place, name in enumerate(axes)],
         rings,
-        [_shape(name, number, values, low, high) for number, (name, values) in enumerate(whole[:COLOURS])],
-        [name for name, values in series if (name, values) not in whole[:COLOURS]],
+        [_shape(series[place][0], number, series[place][1], low, high) for number, place in enumerate(places)],
+        [name for place, (name, _values) in enumerate(series) if place not in places],
     )
 
 

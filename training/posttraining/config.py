@@ -37,8 +37,9 @@ class WrongConfig(Exception):
 @dataclass(frozen=True, slots=True)
 class Config:
     """Sampling: ``groups`` cases a rollout, ``group`` samples a case, ``steps`` of the path, at ``size`` pixels.
-    ``window``: how many steps of the path are random and trained, 0 for all that can be; it begins in the first
-    ``window_share`` of the path, at a place that depends on the seed and the rollout alone. ``noise_level``: a of the
+    ``window``: how many steps of the path are random and trained, 0 for all that can be; it begins in the
+    ``window_share`` of the path after its first ``window_from``, at a place that depends on the seed and the rollout
+    alone. ``noise_level``: a of the
     SDE or of CPS. ``shared_noise``: a group begins from one noise.
 
     Update: ``updates`` optimiser steps a rollout. ``region``: what holds the policy near that of the rollout, with
@@ -65,6 +66,7 @@ class Config:
     steps: int = 10
     size: int = 512
     window: int = 2
+    window_from: float = 0.0
     window_share: float = 0.5
     dynamics: str = SDE
     noise_level: float = 0.7
@@ -147,6 +149,7 @@ CHECKS: Mapping[str, Check] = {
     "steps": whole(2, 100),
     "size": whole(64, 2048),
     "window": whole(0, 99),
+    "window_from": number(0, 1),
     "window_share": number(0, 1),
     "dynamics": one_of(*DYNAMICS),
     "noise_level": number(0.01, 5),

@@ -112,7 +112,7 @@ def sampling_passes(config: Config) -> int:
     whole = images_a_round(config) * config.steps
     if config.objective != GRPO or not config.shared_noise or not config.window:
         return whole
-    together = (max(1, round(config.window_share * config.steps)) - 1) / 2
+    together = round(config.window_from * config.steps) + (max(1, round(config.window_share * config.steps)) - 1) / 2
     return round(whole - config.groups * (config.group - 1) * together)
 
 
@@ -174,10 +174,10 @@ def memory_table() -> str:
     return "\n".join(lines)
 
 
-def advice(family: Family, config: Config, available: int) -> str:
+def advice(family: Family, config: Config, available: int, *, parameters: Mapping[str, int] | None = None) -> str:
     """The smallest change that makes training fit, in words."""
     for other in _smaller(config):
-        if memory(family, other).slim <= available:
+        if memory(family, other, parameters=parameters).slim <= available:
             names = ("checkpointing", "batch", "size", "dtype")
             changed = [name for name in names if getattr(other, name) != getattr(config, name)]
             return f"it would fit with {', '.join(f'{name} {getattr(other, name)}' for name in changed)}."

@@ -3,7 +3,7 @@
 1. Each judge's score, less k times its doubt, is brought linearly from its own scale to 0..5.
 2. The judges' scores are averaged with their weights. A sample that one of them did not judge has no reward: averaging
    the rest would compare samples of one group by different judges.
-3. The reward is sigmoid(alpha s - beta) of that score (HP-Edit, section 3.4), or the share of its group that it beats.
+3. The reward is sigmoid(alpha s - beta) of that score (HP-Edit, equation 7), or the share of its group that it beats.
 4. What is left alone outside the edit may count beside it.
 """
 
@@ -132,8 +132,9 @@ def combine(
 ) -> Floats:
     """Rewards (N,) in 0..1, NaN where one is missing.
 
-    ``judged`` by judge, N answers each, None: missing. ``groups`` (N,) integer ids. ``preservation`` (N,) in dB, NaN:
-    missing, needed where the spec gives it a weight. A judge of weight 0 is not heard, so its silence costs nothing.
+    ``judged`` by judge, N answers each, None: missing. ``groups`` (N,) integer ids. ``preservation`` (N,) in dB, needed
+    where the spec gives it a weight; NaN where the edit is the whole picture: there the judges alone count, for all
+    samples of that case. A judge of weight 0 is not heard, so its silence costs nothing.
     Raises ValueError where lengths or names do not fit.
     """
     scores = score(spec, judged, len(groups))
@@ -144,8 +145,10 @@ def combine(
         raise ValueError("The reward counts what is left alone outside the edit: it must be told for each sample.")
     kept = preserved(spec, preservation)
     if spec.form == TIMES:
-        return np.asarray(rewards * kept**spec.preservation)
-    return np.asarray((1 - spec.preservation) * rewards + spec.preservation * kept)
+        both = rewards * kept**spec.preservation
+    else:
+        both = (1 - spec.preservation) * rewards + spec.preservation * kept
+    return np.where(np.isnan(kept), rewards, both)
 
 
 def score(spec: RewardSpec, judged: Mapping[str, Sequence[Answer | None]], count: int) -> Floats:

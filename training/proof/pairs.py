@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +31,12 @@ class Twins(NamedTuple):
 
 def made(editor: Editor, plan: Plan) -> dict[tuple[int, int], int]:
     """By (case, seed) the candidate that this editor has made with the settings it has now; of an editor without a
-    program, whose images came by import, whatever its settings were then."""
+    program, whose images came by import, whatever its settings and seeds were then."""
     found: dict[tuple[int, int], int] = {}
     for start in range(0, len(plan.cases), CHUNK):
-        rows = Candidate.objects.filter(editor=editor, case__in=plan.cases[start : start + CHUNK], seed__gte=0)
-        rows = rows.filter(seed__lt=plan.seeds)
+        rows = Candidate.objects.filter(editor=editor, case__in=plan.cases[start : start + CHUNK])
         if editor.module:
-            rows = rows.filter(settings_hash=settings_hash(editor.settings))
+            rows = rows.filter(seed__range=(0, plan.seeds - 1), settings_hash=settings_hash(editor.settings))
         found |= {(case, seed): pk for pk, case, seed in rows.order_by("pk").values_list("pk", "case_id", "seed")}
     return found
 
@@ -45,12 +45,16 @@ def twins(proof: Proof, plan: Plan) -> list[Twins]:
     """The pairs of which both images are there, in the order of the cases. What an output check set aside is among
     them: to leave out an editor's failures would flatter it."""
     base, trained = made(proof.base, plan), made(proof.trained, plan)
-    wanted = ((case, seed) for case in plan.cases for seed in range(plan.seeds))
-    return [Twins(*key, base[key], trained[key]) for key in wanted if key in base and key in trained]
+    seeds: dict[int, list[int]] = defaultdict(list)
+    for case, seed in sorted(set(base) & set(trained)):
+        seeds[case].append(seed)
+    keys = [(case, seed) for case, mine in seeds.items() for seed in mine[: plan.seeds]]
+    return [Twins(*key, base[key], trained[key]) for key in keys]
 
 
 def missing(editor: Editor, plan: Plan) -> int:
-    return len(plan.cases) * plan.seeds - len(made(editor, plan))
+    there = Counter(case for case, _seed in made(editor, plan))
+    return sum(max(0, plan.seeds - there[case]) for case in plan.cases)
 
 
 # What a training has seen --------------------------------------------------------------------------------------------

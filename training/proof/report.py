@@ -239,7 +239,10 @@ def _remarks(proof: Proof, voted: Preference | None, rated: Gain | None) -> list
     plan, told, found = Plan.from_json(proof.settings), proof.settings, []
     estimate = voted.rate if voted else rated.difference if rated else None
     if estimate and estimate.n and estimate.few:
-        found.append(_("Fewer than ten source images: the intervals are the wider ones of two kinds, and still rough."))
+        words = _(
+            "Fewer than ten source images: the wider of two kinds of intervals count. Fewer than six decide nothing."
+        )
+        found.append(words)
     if not plan.known:
         found.append(_("It is not known what this editor learned from, so cases of its training may be among these."))
     if plan.looked:

@@ -80,7 +80,9 @@ def advance(*, key: int, anyway: bool = False) -> Proof:
         _open(proof, plan, found)
     else:
         proof.state = ProofState.STOPPED
-        proof.message = _("There is no case of which both editors have an image, so there is nothing to show.")
+        proof.message = _(
+            "There is no case of which both editors have an image with the same seed, so there is nothing to show."
+        )
     proof.full_clean()
     proof.save()
     return proof

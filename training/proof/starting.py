@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from annotation.assign import seeded
 from annotation.models import Case, Dataset, Editor, Split
 from training import generation
-from training.models import Proof, TrainedEditor
+from training.models import Proof, ProofState, TrainedEditor
 from training.proof import services
 from training.proof.pairs import Seen, missing, seen_by
 from training.proof.plan import MOST_CASES, MOST_PAIRS, MOST_RATERS, MOST_SEEDS, Plan
@@ -52,7 +52,10 @@ def start_proof(*, base: Editor, trained: Editor, wish: Wish, by: User | None, s
             dataset=wish.dataset, editors=without, seeds=plan.seeds, only=plan.cases, by=by
         )
     proof.save()
-    return services.advance(key=proof.pk)
+    begun = services.advance(key=proof.pk)
+    if begun.state == ProofState.STOPPED:
+        raise ValidationError(begun.message)
+    return begun
 
 
 def _check(base: Editor, trained: Editor, wish: Wish) -> None:

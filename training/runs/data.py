@@ -85,7 +85,8 @@ class Chosen:
 
 
 def line(row: Row) -> str:
-    return json.dumps(row, ensure_ascii=False, sort_keys=True) + "\n"
+    """In ASCII: what else could end a line in some reader's eyes is not in it."""
+    return json.dumps(row, sort_keys=True) + "\n"
 
 
 def choose(wanted: Wanted) -> Chosen:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from training.reward_models.charts import Series, chart
 from training.runs.figures import ZERO, Panel, curve, last_gain
 from training.runs.progress import Progress, read_progress, value_of
+from training.runs.watching import samples_of
 from webapp.jobs.models import Job
 
 MOST = 6  # runs: as many as there are colours
@@ -90,12 +91,10 @@ def cases(runs: Sequence[Compared]) -> list[Case]:
     """Cases that most runs have looked at come first; the edits are those of each run's last look."""
     found: dict[str, Case] = {}
     for one in runs:
-        look = one.progress.look(None)
-        for row in (look or {}).get("samples") or []:
-            key = str(row.get("key") or row.get("case") or "")
-            case = found.setdefault(key, Case(key, (one.job, row["source"]) if row.get("source") else None, []))
-            if row.get("after"):
-                case.edits.append((one.letter, one.job, row["after"]))
+        for row in samples_of(one.progress.look(None)):
+            case = found.setdefault(row.case, Case(row.case, (one.job, row.source) if row.source else None, []))
+            if row.after:
+                case.edits.append((one.letter, one.job, row.after))
     return sorted(found.values(), key=lambda one: -len(one.edits))[:SAMPLES]
 
 

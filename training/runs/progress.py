@@ -34,6 +34,11 @@ class Progress:
         """The last look after training began."""
         return next((row for row in reversed(self.looks) if row["round"] > 0), None)
 
+    @property
+    def reasons(self) -> list[tuple[str, int]]:
+        """Why judgements are missing, the most frequent first."""
+        return self.missing.most_common()
+
     def look(self, number: object) -> Row | None:
         """The look after that round; the last one where there is none."""
         named = next((row for row in self.looks if row["round"] == number), None)
@@ -42,7 +47,18 @@ class Progress:
     def question(self, acknowledged: int) -> Row | None:
         """The watch's last word, while nobody has answered it. A run that went on past it had an answer."""
         last = self.watches[-1] if self.watches else None
-        return last if last and last["round"] > acknowledged else None
+        past = self.last["round"] if self.last else 0
+        return last if last and last["round"] > acknowledged and last["round"] >= past else None
+
+    @property
+    def warnings(self) -> list[str]:
+        """Weaker signs of reward hacking at the last look, in words."""
+        rows = (self.latest or {}).get("warnings")
+        return (
+            [str(row["words"]) for row in rows if isinstance(row, dict) and "words" in row]
+            if isinstance(rows, list)
+            else []
+        )
 
 
 def read_progress(folder: Path) -> Progress:
@@ -51,14 +67,18 @@ def read_progress(folder: Path) -> Progress:
 
 
 def progress_of(events: Iterable[Mapping[str, Any]]) -> Progress:
-    rows: dict[str, dict[int, Row]] = {ROUND: {}, LOOK: {}, WATCH: {}, MISSING: {}}
+    rows: dict[str, dict[int, Row]] = {ROUND: {}, LOOK: {}, WATCH: {}}
+    absent: dict[tuple[int, str], Any] = {}
     for event in events:
         kind, number = event.get("event"), event.get("round")
-        if kind in rows and type(number) is int and number >= 0:
+        if type(number) is not int or number < 0:
+            continue
+        if kind in rows:
             rows[str(kind)][number] = dict(event)
+        elif kind == MISSING:
+            absent[number, str(event.get("where", ""))] = event.get("reasons")
     missing: Counter[str] = Counter()
-    for row in rows[MISSING].values():
-        reasons = row.get("reasons")
+    for reasons in absent.values():
         for reason, count in reasons.items() if isinstance(reasons, dict) else ():
             missing[str(reason)] += count if type(count) is int else 0
     rounds, looks, watches = ([rows[kind][number] for number in sorted(rows[kind])] for kind in (ROUND, LOOK, WATCH))

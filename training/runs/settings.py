@@ -26,9 +26,9 @@ PRESET_LABELS = {
 
 FIRST = ("rounds", "groups", "group", "steps", "size", "learning_rate", "lora_rank")
 FOLDED = (
-    "objective", "data", "samples", "dynamics", "window", "window_share", "noise_level", "shared_noise",
+    "objective", "data", "samples", "dynamics", "window", "window_from", "window_share", "noise_level", "shared_noise",
     "updates", "region", "clip_range", "threshold", "kl", "spread", "least_spread", "advantage_clip",
-    "nft_beta", "dpo_beta", "poor", "half", "top",
+    "nft_beta", "times", "dpo_beta", "poor", "half", "top", "examples",
     "lora_alpha", "lora_targets", "weight_decay", "warmup", "clip", "ema",
     "look_every", "look_cases", "look_steps", "most_missing",
     "batch", "checkpointing", "dtype", "seed", "device",
@@ -74,7 +74,11 @@ LABELS: dict[str, tuple[Any, Any]] = {
     "samples": (_("Edits of each case for pairs"), ""),
     "dynamics": (_("Random steps"), _("sde or cps.")),
     "window": (_("Random steps of the path that are trained"), _("0: all that can be.")),
-    "window_share": (_("Share of the path in which the window begins"), ""),
+    "window_from": (
+        _("Share of the path before the window"),
+        _("A group that begins from one noise is one path till then."),
+    ),
+    "window_share": (_("Share of the path in which the window begins"), _("After the share before it.")),
     "noise_level": (_("Noise of a random step"), ""),
     "shared_noise": (_("A group begins from one noise"), ""),
     "updates": (_("Optimiser steps a round"), ""),
@@ -86,10 +90,12 @@ LABELS: dict[str, tuple[Any, Any]] = {
     "least_spread": (_("Smallest spread of a group"), _("Groups with less teach nothing and are left out.")),
     "advantage_clip": (_("Largest advantage"), ""),
     "nft_beta": (_("Beta of NFT"), ""),
+    "times": (_("Noise levels at which NFT and AWM learn from an edit"), ""),
     "dpo_beta": (_("Beta of DPO"), ""),
     "poor": (_("Cases whose edits are all below this reward are left out"), ""),
     "half": (_("Of each task only the better half of the pairs"), ""),
     "top": (_("Share of the edits that SFT keeps"), ""),
+    "examples": (_("Pairs or edits of one optimiser step (DPO, SFT)"), ""),
     "lora_alpha": (_("LoRA alpha"), ""),
     "lora_targets": (_("Layers with a LoRA"), ""),
     "weight_decay": (_("Weight decay"), ""),

@@ -96,12 +96,12 @@ def run_samples(request: HttpRequest, uid: UUID) -> HttpResponse:
 
 @engineers
 def run_sample(request: HttpRequest, uid: UUID, name: str) -> HttpResponseBase:
-    """One picture of a run. A name is never used again for another picture, so browsers may keep it."""
+    """One picture of a run. A run that goes on from an earlier place makes some of them again."""
     path = watching.sample_path(_run(request, uid), name)
     if path is None:
         raise Http404
     response = FileResponse(path.open("rb"), content_type="image/png")
-    response["Cache-Control"] = "private, max-age=3600"
+    response["Cache-Control"] = "private, max-age=60"
     return response
 
 

@@ -39,7 +39,7 @@ def context(job: Job) -> dict[str, Any]:
     progress = read_progress(job.folder)
     look = progress.look(None)
     names, tasks = figures.task_rows(progress.latest)
-    question = None if job.is_active else progress.question(int(job.config.get("acknowledged", 0)))
+    question = progress.question(int(job.config.get("acknowledged", 0)))
     made = TrainedEditor.objects.filter(job=job).select_related("editor").first()
     return {
         "run": job,
@@ -52,8 +52,7 @@ def context(job: Job) -> dict[str, Any]:
         "wrong_ratios": figures.wrong_ratios(progress.rounds),
         "look": look,
         "samples": samples_of(look)[:SHOWN],
-        "question": question,
-        "can_keep": bool(question) and not job.is_active and made is None,
+        "question": question if job.is_resumable else None,
         "trained": made,
         "base": Editor.objects.filter(slug=job.config.get("base", "")).first(),
         "map": reward_chart(job.config.get("reward") or {}),

@@ -171,7 +171,8 @@ class _Watch:
             message = _("The worker was shut down. The job goes on when one is started.")
             services.finish(self.job, state=State.QUEUED, message=message)
         elif self.reason or result["status"] == CANCELLED:
-            services.finish(self.job, state=State.CANCELLED, message=services.stopped())
+            message = services.stopped() if self.reason else result["message"]  # its own: a person is to decide
+            services.finish(self.job, state=State.CANCELLED, message=message)
         else:
             services.finish(self.job, state=State.FAILED, message=result["message"], summary=result["summary"])
 

@@ -1,16 +1,22 @@
 """FLUX.1 Kontext in post-training, on a tiny pipeline of its classes."""
 
 import dataclasses
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from tests.gpu.posttrain import common_adapter as common
-from tests.gpu.posttrain.adapting import FIRST, adapter, place, shared, told
-from training.gpu.editors import EditorError
+from tests.gpu.posttrain.adapting import FIRST, adapter, place, shared, told, with_lora
+from tests.gpu.tiny_models import model
+from training.gpu.editors import EditorError, load_editor
+from training.gpu.editors.flux_kontext import SPEC
+from training.gpu.posttrain import lora
 from training.gpu.posttrain.adapters import load_adapter, why_not
-from training.posttraining import config
+from training.posttraining import config, costs
 
 NAME = "flux_kontext"
 
@@ -90,3 +96,43 @@ def test_a_scheduler_that_is_no_flow_match_is_refused(monkeypatch: pytest.Monkey
     monkeypatch.setattr(shared_code, "FlowMatchEulerDiscreteScheduler", torch.nn.Linear)
     with pytest.raises(EditorError, match="samples with FlowMatchEulerDiscreteScheduler"):
         adapter(NAME)
+
+
+def test_a_folder_with_its_lora_merged_can_be_trained_further(tmp_path: Path) -> None:
+    """As the documentation says: an editor with a LoRA is refused, and its weights with the LoRA in them are not."""
+    first, _ = with_lora(NAME)
+    lora.save(first, tmp_path / lora.FILE)
+    editor: Any = load_editor(NAME, told(NAME, lora={"file": str(tmp_path / lora.FILE), "merge": True}))
+    merged = tmp_path / "merged"
+    shutil.copytree(model(NAME), merged, ignore=shutil.ignore_patterns("transformer"))
+    editor.loaded.pipeline.transformer.save_pretrained(merged / "transformer")
+    settings = {**told(NAME), "model": str(merged)}
+    found = load_adapter(NAME, settings, config.Config(size=64, dtype="float32"), "cpu")
+    conditions = found.encode([FIRST])
+    x, sigma = place(found, conditions)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            found.velocity(x, sigma, conditions), first.velocity(x, sigma, conditions), rtol=1e-4, atol=1e-3
+        )
+        assert (first.velocity(x, sigma, conditions) - shared(NAME).velocity(x, sigma, conditions)).abs().max() > 0.1
+
+
+def test_what_stays_on_the_gpu_depends_on_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it; the text encoders only while they work; or a refusal that says what would fit."""
+    found = adapter(NAME, lora_rank=32)
+    found.device, found.config = torch.device("cuda"), config.Config(dtype="float32", checkpointing=False, batch=4)
+    counts = dict.fromkeys(("transformer", "text_encoder", "text_encoder_2", "vae"), 10**9)
+    needed = costs.memory(SPEC.numbers, found.config, parameters=counts)
+    big = SimpleNamespace(parameters=lambda: [SimpleNamespace(numel=lambda: 10**9)])
+    monkeypatch.setattr(found, "_parts", lambda: dict.fromkeys(counts, big))
+
+    def room(free: int) -> bool:
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (free, 2 * free))
+        return bool(found._has_room(SimpleNamespace(spec=SPEC)))
+
+    assert needed.total - needed.slim == 8 * 10**9
+    assert room(needed.total)
+    assert not room(needed.total - 1)
+    assert not room(needed.slim)
+    with pytest.raises(EditorError, match=r"needs about [\d.]+ GB .* it would fit with checkpointing True"):
+        room(needed.slim - 1)

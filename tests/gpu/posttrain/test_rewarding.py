@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.gpu.posttrain.rewarding import OTHER, Told, samples
-from training.gpu.posttrain.rewarding import Judged, Reasons, Rewarder, Sample, load_rewarder
+from training.gpu.posttrain.rewarding import Judged, Reasons, Rewarder, Sample, load_sources
 from training.gpu.posttrain.rewarding.rewarder import UNTOLD
 from training.gpu.posttrain.rewarding.truth import NAME
 from training.posttraining.rewards import RewardSpec
@@ -187,30 +187,28 @@ def test_sources_without_names_of_their_own_are_refused() -> None:
 TRUTH = {"name": NAME, "kind": "truth", "settings": {}, "weight": 3.0}
 
 
-def test_a_jobs_entries_become_a_rewarder(tmp_path: Path) -> None:
-    with load_rewarder([TRUTH], {"alpha": 1.0, "beta": 2.5}, tmp_path) as rewarder:
-        assert rewarder.spec.weights == {NAME: 3.0}
+def test_a_jobs_entries_become_sources_with_their_weights(tmp_path: Path) -> None:
+    """The weight of an entry counts where the RewardSpec does not name its source."""
+    spec = RewardSpec(alpha=1.0, beta=2.5)
+    with Rewarder([*load_sources([TRUTH], tmp_path), Told("one", graded)], spec) as rewarder:
+        assert rewarder.spec.weights == {NAME: 3.0, "one": 1.0}
         rewards = rewarder.submit(samples()).result(20)
-    assert rewards.values[[0, 2]] == pytest.approx([1 / (1 + np.exp(-2.5)), 1 / (1 + np.exp(2.5))])
+    scores = [(3 * 5 + 0.9 * 5) / 4, (3 * 0 + 0.1 * 5) / 4]
+    assert rewards.values[[0, 2]] == pytest.approx([1 / (1 + np.exp(2.5 - score)) for score in scores])
+    with Rewarder(load_sources([TRUTH], tmp_path), RewardSpec(weights={NAME: 0.5})) as rewarder:
+        assert rewarder.spec.weights == {NAME: 0.5}
 
 
 def test_what_is_left_alone_counts_where_the_spec_says_so(tmp_path: Path) -> None:
-    with load_rewarder([TRUTH], {"preservation": 1.0}, tmp_path) as rewarder:
+    with Rewarder(load_sources([TRUTH], tmp_path), RewardSpec(preservation=1.0)) as rewarder:
         assert rewarder.submit(samples(), np.array([15.0, 25.0, 35.0])).result(20).values == pytest.approx([0, 0.5, 1])
         with pytest.raises(ValueError, match="told for each sample"):
             rewarder.submit(samples()).result(20)
 
 
 @pytest.mark.parametrize(
-    ("specs", "reward", "words"),
-    [
-        ([], {}, "choose at least one"),
-        ([TRUTH], {"gamma": 1}, "no setting gamma"),
-        ([{**TRUTH, "weight": -1}], {}, "weights must be"),
-        ([{**TRUTH, "weight": 0}], {}, "weight 0"),
-        ([TRUTH, TRUTH], {}, "Two sources"),
-    ],
+    ("weight", "words"), [(-1, "weight of"), ("much", "weight of"), (float("nan"), "weight of"), (0, "the weight 0")]
 )
-def test_a_jobs_wrong_entries_are_refused(specs: Any, reward: Any, words: str, tmp_path: Path) -> None:
+def test_wrong_weights_are_refused(weight: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(JobError, match=words):
-        load_rewarder(specs, reward, tmp_path)
+        Rewarder(load_sources([{**TRUTH, "weight": weight}], tmp_path), SPEC)

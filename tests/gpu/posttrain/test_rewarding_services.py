@@ -16,8 +16,10 @@ from PIL import Image
 from tests.endpoints.service import Asked, Reply, Service, chat, error, running
 from tests.gpu.posttrain.rewarding import OTHER, PAIR, PROMPT, samples
 from tests.gpu.reward.saved import saved
-from training.gpu.posttrain.rewarding import Source, judges, load_source, waiting
+from training.gpu.posttrain.rewarding import Source, judges, load_source, refuse_same, waiting
 from training.gpu.posttrain.rewarding import service as module
+from training.gpu.posttrain.rewarding.model import RewardSource
+from training.gpu.posttrain.rewarding.truth import TruthSource
 from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scorer
 from training.gpu.reward.serve import Service as Scoring
@@ -222,6 +224,17 @@ def test_the_scoring_service_works(
     assert [one.sigma for one in found[:3]] == pytest.approx([one.sigma["alignment"] for one in own], abs=1e-3)
     assert (found[0].low, found[0].high) == (1.0, 5.0)
     source.close()
+
+
+def test_a_held_out_service_with_the_trained_model_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scoring: EndpointConfig, scorer: Scorer
+) -> None:
+    """Only the service itself says which model it has."""
+    source, truth = loaded(monkeypatch, tmp_path, scoring, SERVICE), TruthSource()
+    with pytest.raises(JobError, match="the same model as “mine”"):
+        refuse_same([truth, RewardSource("mine", scorer, "overall")], [truth, source])
+    refuse_same([truth], [truth, source])
+    refuse_same([truth, source], [truth])
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from scoring.judging.contract import JudgeError, Reply, Request, Status
 from scoring.judging.render import parse
 from tests.gpu.posttrain.rewarding import OTHER, PAIR, PROMPT, samples
 from tests.gpu.reward.saved import saved
+from training.gpu.judges.transformers import TransformersJudge
 from training.gpu.posttrain.rewarding import KINDS, Judged, load_source, load_sources
 from training.gpu.posttrain.rewarding.judges import JudgeSource, read_prompts
 from training.gpu.posttrain.rewarding.model import RewardSource
@@ -24,6 +25,7 @@ from training.gpu.posttrain.rewarding.truth import NAME
 from training.gpu.reading import read_picture
 from training.gpu.reward.network import Example
 from training.gpu.reward.scorer import Scored, Scorer
+from training.gpu.vlm.model import Written
 from webapp.jobs.folder import JobError
 
 TRUTH = {"name": NAME, "kind": "truth", "settings": {}}
@@ -237,6 +239,19 @@ def test_a_judge_that_cannot_go_on_gives_missing_rewards_and_is_asked_again(tmp_
     assert mus(source.judge(samples())) == [4, 4, 4] and not source.take_reasons()
 
 
+@pytest.mark.parametrize(("kind", "asked"), [("server", 1), ("picture", 3)])
+def test_a_service_that_gave_no_answer_for_long_is_left_alone_for_the_rest_of_the_call(
+    kind: str, asked: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture that it cannot read says nothing of the service."""
+    monkeypatch.setattr(judges, "PATIENCE", -1.0)
+    service = Scripted(lambda request: Reply(Status.FAILED, kind=kind, note="No."))
+    service.threads = 1
+    source = source_of(service, tmp_path)
+    assert source.judge(samples()) == [None] * 3 and source.take_reasons() == {"No.": 3}
+    assert len(service.asked) == asked
+
+
 def test_what_a_judge_does_wrong_otherwise_surfaces_and_leaves_no_pictures(tmp_path: Path) -> None:
     def reply(_request: Request) -> Reply:
         raise ZeroDivisionError
@@ -301,3 +316,23 @@ def test_two_sources_of_one_name_are_refused(tmp_path: Path) -> None:
     with pytest.raises(JobError, match="Two sources of reward have the name"):
         load_sources([TRUTH, TRUTH], tmp_path)
     assert [source.name for source in load_sources([TRUTH, DRAWN], tmp_path)] == [NAME, "demo judge"]
+
+
+# A local VLM ---------------------------------------------------------------------------------------------------------
+
+
+class Hesitant:
+    """A model that is about to write 3, or 4 with a quarter of the probability; by the digits alone."""
+
+    name = "tiny"
+
+    def write(self, prompts: Sequence[Any], _most: int, start: str = "") -> list[Written]:
+        digits = (("3", math.log(0.75)), ("4", math.log(0.25)))
+        return [Written("3", ("3",), (digits,), 9, 1, True) for _prompt in prompts]
+
+
+def test_a_local_vlm_gives_the_mean_and_the_spread_of_its_digits(tmp_path: Path) -> None:
+    settings = {"model": "owner/tiny", "score_by": "digits-only", "batch": 2}
+    judge = TransformersJudge(settings, Hesitant())  # type: ignore[arg-type]
+    found = JudgeSource("vlm", judge, read_prompts(DRAWN), scratch=tmp_path).judge(samples())
+    assert [one and (one.mu, one.sigma) for one in found] == [pytest.approx((3.25, math.sqrt(3 / 16)))] * 3

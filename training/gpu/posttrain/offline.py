@@ -55,7 +55,7 @@ class Candidate:
 class Offline:
     """``cases``: those to train on. ``pool``: a folder of the run. ``examples``: where they are given."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as Online, with what the examples come from
         self,
         config: Config,
         adapter: Adapter,
@@ -73,18 +73,17 @@ class Offline:
         self.learner = Learner(config, adapter, self.processes)
         self.clock = Clock()
         self.reasons: Counter[str] = Counter()
+        self.check: Callable[[], None] = lambda: None  # between passes that sample; it may raise, and they are kept
         self.missing = 0.0
         self.lessons: list[tuple[int, Tensor, Tensor | None]] = []  # place, latents, and for pairs those of the worse
 
     # The examples ----------------------------------------------------------------------------------------------------
 
-    def prepare(
-        self, done: Callable[[int, int], None] = lambda done, total: None, check: Callable[[], None] = lambda: None
-    ) -> dict[str, Any]:
-        """Have the lessons ready; what to tell of them. ``check`` is called between passes, and may raise to stop: what
-        was sampled is kept. Raises TooManyMissing, NothingToLearn."""
+    def prepare(self, done: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Any]:
+        """Have the lessons ready; what to tell of them. ``done`` is told how many cases of all are sampled. Raises
+        TooManyMissing, NothingToLearn."""
         if self.config.data == SAMPLED:
-            self._sample(done, check)
+            self._sample(done)
             self.processes.agree(False)  # each waits until all have sampled
             candidates = self._pooled()
         else:
@@ -104,7 +103,7 @@ class Offline:
             ]
         return {"candidates": len(candidates), "lessons": len(chosen), "missing": self.missing}
 
-    def _sample(self, done: Callable[[int, int], None], check: Callable[[], None]) -> None:
+    def _sample(self, done: Callable[[int, int], None]) -> None:
         """Fill the pool with the cases of this process that are not in it yet."""
         assert self.rewarder is not None
         self.pool.mkdir(parents=True, exist_ok=True)
@@ -115,7 +114,7 @@ class Offline:
         parts: dict[int, list[tuple[Slot, Tensor, float]]] = {}
         finished = len(mine) - len(todo)
         for lot in passes(slots, self.conditions, self.config.batch):
-            check()
+            self.check()
             told = [self.conditions[slot.place] for slot in lot]
             with self.clock.phase("sampling"):
                 made = sample(self.adapter, self.config, lot, told, random=range(0), count=self.config.steps)
@@ -183,10 +182,11 @@ class Offline:
         if config.objective != DPO:
             return [(candidates[int(one.key)], None) for one in pairs.top_share(examples, config.top)]
         ranked = any(one.rank is not None for one in candidates)
+        half = config.half and config.data == SAMPLED  # what a person chose is whole
         found = (
             pairs.global_pairs(examples, poor=config.poor)
             if ranked
-            else pairs.self_pairs(examples, poor=config.poor, half=config.half)
+            else pairs.self_pairs(examples, poor=config.poor, half=half)
         )
         return [(candidates[int(one.chosen.key)], candidates[int(one.rejected.key)]) for one in found]
 

@@ -194,8 +194,8 @@ class Online:
     ) -> None:
         """The gradient of one pass: of each random step that was taken."""
         for taken in one.taken:
-            base = self._base(taken.x, taken.sigmas[0], one.conditions) if self.config.kl else None
-            v, move = policy(self.adapter, self.config, taken.x, one.conditions, sigmas=taken.sigmas)
+            base = self._base(taken.x, taken.sigmas[0], taken.told)[taken.owner] if self.config.kl else None
+            v, move = policy(self.adapter, self.config, taken.x, taken.told, taken.owner, sigmas=taken.sigmas)
             found = self._region(taken, move, values)
             if is_first and found.ratio is not None:
                 ratio = found.ratio[kept]

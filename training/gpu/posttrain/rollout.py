@@ -35,10 +35,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A random step that was taken, for the samples of one pass: x (samples, tokens, channels) at sigma became
-    next, which is mean + noise_std noise."""
+    """A random step that was taken, for the samples of one pass: x at sigma became next (samples, tokens, channels),
+    which is mean + noise_std noise. Samples that were at one place are one row of x: ``owner`` (samples,) tells each
+    sample's row, and ``told`` the condition of each row."""
 
     x: Tensor
+    owner: Tensor
+    told: list[Condition]
     mean: Tensor
     noise: Tensor
     next: Tensor
@@ -68,14 +71,16 @@ def window(config: Config, sigmas: Sequence[float], number: int) -> range:
     if config.window == 0:
         return range(able)
     length = min(config.window, able)
-    begins = max(1, min(round(config.window_share * (len(sigmas) - 1)), able - length + 1))
-    start = seed_of(config.seed, "window", number) % begins
+    first = min(round(config.window_from * (len(sigmas) - 1)), able - length)
+    begins = max(1, min(round(config.window_share * (len(sigmas) - 1)), able - length + 1 - first))
+    start = first + seed_of(config.seed, "window", number) % begins
     return range(start, start + length)
 
 
 def cases_of(config: Config, count: int, number: int) -> list[int]:
     """Places of the ``groups`` cases of round ``number`` among ``count``: every case once before any comes again."""
-    found, at = [], number * config.groups
+    found: list[int] = []
+    at = number * config.groups
     while len(found) < config.groups:
         turn, place = divmod(at + len(found), count)
         found.append(_order(config.seed, turn, count)[place])
@@ -135,27 +140,30 @@ def sample(
     leads = [owner.index(number) for number in range(len(first))]
     told, taken = [conditions[place] for place in leads], []
     x = torch.cat([adapter.noise(conditions[place], [slots[place].seed]) for place in leads]).float()
+    rows = torch.tensor(owner, device=x.device)
     for step in range(count):
-        if step == random.start and step in random:
-            x, told = x[owner], conditions
         if step not in random:
             v = adapter.velocity(x, sigmas[step].expand(len(x)), told)
             x = steps.ode(x, v, sigmas[step], sigmas[step + 1])
             continue
         noise = torch.cat([torch.randn((1, *x.shape[1:]), generator=one) for one in generated]).to(x)
-        _, move = policy(adapter, config, x, told, sigmas=(sigmas[step], sigmas[step + 1], sigmas[1]))
+        now = (sigmas[step], sigmas[step + 1], sigmas[1])
+        _, move = policy(adapter, config, x, told, rows, sigmas=now)
         after = move.sample(noise)
         chance = steps.policy_log_prob(config.dynamics, after, move)
-        taken.append(Taken(x, move.mean, noise, after, (sigmas[step], sigmas[step + 1], sigmas[1]), chance))
-        x = after
-    return Pass(slots, conditions, x if taken else x[owner], taken)
+        taken.append(Taken(x, rows, told, move.mean, noise, after, now, chance))
+        x, told, rows = after, conditions, torch.arange(len(slots), device=x.device)
+    return Pass(slots, conditions, x[rows], taken)
 
 
 def policy(
-    adapter: Adapter, config: Config, x: Tensor, conditions: Sequence[Condition], *, sigmas: Sigmas
+    adapter: Adapter, config: Config, x: Tensor, told: Sequence[Condition], owner: Tensor, *, sigmas: Sigmas
 ) -> tuple[Tensor, steps.Step]:
-    """The velocity at x, and the random step from there. With a gradient where that is on."""
+    """Each sample's velocity, and the random step from there; x and ``told`` are (rows), ``owner`` each sample's row.
+    What several samples share is computed once. With a gradient where that is on."""
     now, after, second = sigmas
-    v = adapter.velocity(x, now.expand(len(x)), conditions)
+    v = adapter.velocity(x, now.expand(len(x)), told)
+    if len(owner) > len(x):
+        x, v = x[owner], v[owner]
     level = config.noise_level
     return v, steps.transition(config.dynamics, x, v, now, after, noise_level=level, sigma_max=second)

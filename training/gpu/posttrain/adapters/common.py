@@ -85,9 +85,10 @@ class PipelineAdapter:
         free: int = torch.cuda.mem_get_info(self.device)[0]
         needed = costs.memory(loaded.spec.numbers, self.config, parameters=counts)
         if needed.slim > free:
+            advice = costs.advice(loaded.spec.numbers, self.config, free, parameters=counts)
             raise EditorError(
                 f"Post-training {loaded.spec.numbers.title} needs about {gb(needed.slim)} GB of GPU memory "
-                f"({needed.words}), and {gb(free)} GB are free: {costs.advice(loaded.spec.numbers, self.config, free)}"
+                f"({needed.words}), and {gb(free)} GB are free: {advice}"
             )
         return needed.total <= free
 

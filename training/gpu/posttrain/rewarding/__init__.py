@@ -9,15 +9,13 @@ OpenAI-compatible service), "http" (our scoring service), "truth" (the true scor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from training.gpu.diffusion.settings import number
 from training.gpu.posttrain.rewarding.protocol import Judged, Reasons, Sample, Source
 from training.gpu.posttrain.rewarding.rewarder import Asked, Rewarder, Rewards, ask
-from training.posttraining.config import WrongConfig
-from training.posttraining.rewards import RewardSpec
 from webapp.jobs.folder import JobError
 
 __all__ = [
@@ -43,6 +41,7 @@ KINDS = {  # the module of this folder that loads each; a module may need librar
     "http": "service",
     "truth": "truth",
 }
+WEIGHT = number(0, 1000)
 FIELDS = ("name", "kind", "settings", "weight", "prompt", "requirements", "passes", "identity")
 
 
@@ -59,8 +58,13 @@ def load_source(spec: Mapping[str, Any], folder: Path) -> Source:
         raise JobError(f"“{name}” is of the kind {kind!r:.50}, which there is not. There are: {', '.join(KINDS)}.")
     if not isinstance(settings, Mapping):
         raise JobError(f"The settings of “{name}” must be an object.")
-    loaded: Source = import_module(f"{__name__}.{KINDS[kind]}").load({**spec, "settings": settings}, folder)
-    return loaded
+    weight = spec.get("weight", 1.0)
+    if not WEIGHT.test(weight):
+        raise JobError(f"The weight of “{name}” must be {WEIGHT.words}, not {weight!r:.50}.")
+    loaded = import_module(f"{__name__}.{KINDS[kind]}").load({**spec, "settings": settings}, folder)
+    loaded.weight = float(weight)  # for the Rewarder
+    source: Source = loaded
+    return source
 
 
 def load_sources(specs: Sequence[Mapping[str, Any]], folder: Path) -> list[Source]:
@@ -79,16 +83,10 @@ def load_sources(specs: Sequence[Mapping[str, Any]], folder: Path) -> list[Sourc
     return loaded
 
 
-def load_rewarder(specs: Sequence[Mapping[str, Any]], reward: Mapping[str, Any], folder: Path) -> Rewarder:
-    """A job's sources with its RewardSpec. An entry's ``weight`` counts where the RewardSpec does not name its source.
-    Raises JobError."""
-    try:
-        given = RewardSpec.from_json(reward)
-        weights = {spec["name"]: spec.get("weight", 1.0) for spec in specs if isinstance(spec.get("name"), str)}
-        spec = replace(given, weights={**weights, **given.weights})
-        spec.check()
-    except WrongConfig as error:
-        raise JobError(str(error)) from None
-    if not specs:
-        raise JobError("No judge gives a reward: choose at least one.")
-    return Rewarder(load_sources(specs, folder), spec)
+def refuse_same(trained: Sequence[Source], held_out: Sequence[Source]) -> None:
+    """Raises JobError where a held-out reward model is one that is trained on, whatever way it is asked: only the
+    loaded files, or the service, tell which model it is."""
+    known = {print_: source.name for source in trained if (print_ := getattr(source, "fingerprint", ""))}
+    for source in held_out:
+        if name := known.get(getattr(source, "fingerprint", "")):
+            raise JobError(f"The held-out judge “{source.name}” is the same model as “{name}”, which gives the reward.")

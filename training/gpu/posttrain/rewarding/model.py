@@ -41,6 +41,10 @@ class RewardSource(Reasons):
         scales = {one["key"]: (float(one["low"]), float(one["high"])) for one in scorer.told["dimensions"]}
         self.low, self.high = scales.get(dimension, (scorer.low, scorer.high))
 
+    @property
+    def fingerprint(self) -> str:
+        return str(self.scorer.told["fingerprint"])
+
     def judge(self, samples: Sequence[Sample]) -> list[Judged | None]:
         examples, places = grouped(samples)
         found: list[Judged | None] = [None] * len(samples)

@@ -42,8 +42,8 @@ class Judged:
 class Source(Protocol):
     """Where a reward comes from. One thread asks it at a time.
 
-    A source may also have ``stop()``, after which it answers soon, and ``close()``; and ``take_reasons()``, which gives
-    the reasons of what was missing since it was last called (see Reasons).
+    A source may also have a ``weight`` among others; ``stop()``, after which it answers soon, and ``close()``; and
+    ``take_reasons()``, which gives the reasons of what was missing since it was last called (see Reasons).
     """
 
     name: str

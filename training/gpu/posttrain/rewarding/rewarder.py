@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from training.gpu.posttrain.rewarding.protocol import Judged, Sample, Source
 from training.posttraining.rewards import RewardSpec, combine
+from webapp.jobs.folder import JobError
 
 Floats = NDArray[np.float64]
 
@@ -52,10 +53,14 @@ class Rewarder:
     """
 
     def __init__(self, sources: Sequence[Source], spec: RewardSpec) -> None:
+        """A source that the spec gives no weight has its own ``weight``, or 1. Raises JobError where all are 0."""
         names = [source.name for source in sources]
         if len(set(names)) < len(names) or not names:
             raise ValueError(f"Sources of reward need names that differ, not: {', '.join(names) or 'none at all'}.")
-        self.sources, self.spec = tuple(sources), spec
+        own = {source.name: float(getattr(source, "weight", 1.0)) for source in sources}
+        self.sources, self.spec = tuple(sources), replace(spec, weights={**own, **spec.weights})
+        if not any(self.spec.weight_of(name) for name in names):
+            raise JobError("Every source of reward has the weight 0. Give one of them a weight above 0.")
         self._threads = [ThreadPoolExecutor(1, f"reward {name}") for name in names]
         self._combining = ThreadPoolExecutor(1, "rewards")
 
