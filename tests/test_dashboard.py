@@ -18,6 +18,7 @@ from annotation.models import (
     Case,
     Category,
     Dataset,
+    Editor,
     Mark,
     Proposal,
     Source,
@@ -32,7 +33,7 @@ from tests import judging
 from tests.judging import judge, rated
 from tests.overview_page import _nothing_kept, alive, an_admin, page  # noqa: F401  # fixtures among them
 from tests.scripted import a_job, a_kind  # noqa: F401  # fixtures
-from training.models import LabelledSet, RewardModel
+from training.models import EditorBenchmark, LabelledSet, Proof, RewardModel, TrainedEditor
 from training.sets.forms import address_for
 from webapp.accounts.models import User
 from webapp.dashboard import counts as counting
@@ -43,7 +44,7 @@ from webapp.jobs import machine, services
 from webapp.jobs.machine import Gpu
 from webapp.jobs.models import Job
 
-MOST_QUERIES = 31
+MOST_QUERIES = 36
 SCORES = rated({"quality": 2.5, "alignment": 3, "preservation": 4})
 Make = Callable[..., Job]
 
@@ -67,6 +68,8 @@ def test_it_works(admin: Client, alice: User, carol: User) -> None:
         "aggregate": (Mark.objects.count(), 4, 6),
         "calibrate": (0, 0, 1),
         "train": (0, 0, 1),
+        "posttrain": (0, 0, 0),
+        "prove": (0, 0, 0),
         "export": (0, 0, 1),
     }
     assert "gpu@box" in html
@@ -83,7 +86,7 @@ def test_an_empty_installation(admin: Client) -> None:
     assert "There is no data set yet." in html
     assert "No job has run yet." in html
     assert "badge demo" not in html
-    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 7
+    assert [(one.count, one.percent) for one in queries.overview()["stages"]] == [(0, 0)] * 9
 
 
 # Counts --------------------------------------------------------------------------------------------------------------
@@ -356,3 +359,19 @@ def test_images_without_cases_do_not_count() -> None:
     judging.stored_image("alone").save()
     assert StoredImage.objects.count() == 1
     assert counts().sources == 0
+
+
+def test_trained_editors_are_counted_and_wait_for_people(db: None) -> None:
+    base, better, other = (Editor.objects.create(slug=name, name=name, module="drawn") for name in ("a", "b", "c"))
+    for editor in (better, other):
+        TrainedEditor.objects.create(editor=editor, base=base, config={})
+    benchmark = EditorBenchmark.objects.create(
+        slug="one", name="One", style="hp", dataset=Dataset.objects.create(slug="d", name="D")
+    )
+    benchmark.editors.add(better)
+    Proof.objects.create(base=base, trained=other, dataset=benchmark.dataset)
+    assert (stage("posttrain").count, stage("posttrain").part, stage("posttrain").whole) == (2, 1, 2)
+    assert (stage("prove").count, stage("prove").part, stage("prove").whole) == (1, 1, 2)
+    (step,) = [one for one in queries.overview()["steps"] if one.key == "prove"]
+    assert step.href == better.trained.get_absolute_url()
+    assert "more like this" not in step.text

@@ -10,8 +10,33 @@ from hypothesis import strategies as st
 from webapp.dashboard.next_steps import SHOWN, Facts, Place, steps
 
 A, B = Place("Alpha", "/a", 3, have=1, need=5), Place("Beta", "/b", 1)
-LISTS = ("failed", "proposals", "bare", "aside", "unasked", "short", "waiting", "unexported", "unseen")
-ORDER = ("failed", "import", "proposals", "generate", "aside", "study", "invite", "answers", "export", "categories")
+LISTS = (
+    "failed",
+    "proposals",
+    "bare",
+    "aside",
+    "unasked",
+    "short",
+    "waiting",
+    "unused",
+    "unproven",
+    "unexported",
+    "unseen",
+)
+ORDER = (
+    "failed",
+    "import",
+    "proposals",
+    "generate",
+    "aside",
+    "study",
+    "invite",
+    "answers",
+    "posttrain",
+    "prove",
+    "export",
+    "categories",
+)
 
 
 def facts(datasets: int = 1, **more: Any) -> Facts:
@@ -50,6 +75,8 @@ def test_an_empty_installation() -> None:
         ("unlabelled", A, "People have ranked edits in “Alpha”, and no training set has their rankings."),
         ("untrained", A, "“Alpha” has 3 ranked groups, and no reward model was trained on them."),
         ("untrained", B, "“Beta” has 1 ranked group, and no reward model was trained on it."),
+        ("unused", A, "A reward model was trained on “Alpha”, and no editor was trained with a reward."),
+        ("unproven", A, "Nobody has compared “Alpha” with its base yet, blind."),
         ("unexported", A, "“Alpha” is finished and was never exported."),
         ("unseen", A, "3 source images in “Alpha” have no category."),
         ("unseen", B, "1 source image in “Beta” has no category."),

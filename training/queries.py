@@ -79,6 +79,8 @@ def page_of_editor(editor: Editor) -> dict[str, Any]:
         "set_aside": reasons(editor.candidates.all(), editor.unmade.all()),
         "newest": list(newest[:NEWEST]),
         "trained": TrainedEditor.objects.filter(editor=editor).select_related("editor").first(),
-        "descendants": list(editor.trained_from_it.select_related("editor").order_by("-id")[:NEWEST]),
+        "descendants": list(
+            TrainedEditor.objects.filter(base=editor).select_related("editor").order_by("-id")[:NEWEST]
+        ),
         "trainable": editor.module in TRAINABLE and not editor.settings.get("lora"),
     }

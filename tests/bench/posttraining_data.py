@@ -7,6 +7,7 @@ CPU editor. No editor, judge or reward model has learned from either.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def edited(adapter: Adapter, conditions: Sequence[Condition], steps: int, batch:
         told = list(conditions[start : start + batch])
         x = torch.cat([adapter.noise(one, [NOISE + start + place]) for place, one in enumerate(told)])
         sigmas = adapter.sigmas(told[0], steps)
-        for now, after in zip(sigmas[:-1], sigmas[1:], strict=True):
+        for now, after in pairwise(sigmas):
             x = x + (after - now) * adapter.velocity(x, now.expand(len(x)), told)
         found += [np.asarray(picture) for picture in adapter.decode(x, told)]
     return found

@@ -13,10 +13,13 @@ from django.urls import reverse
 
 from annotation.models import Candidate, Dataset
 from annotation.studies import set_state
+from scoring.models import Judge, PromptVersion, Score
+from scoring.prompts.loading import load_prompts
 from tests import judging
 from tests.training_proof import make
 from training.models import Proof, ProofState
 from training.proof import queries
+from training.proof.reading import said
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
 
@@ -150,6 +153,22 @@ def test_the_moving_part(browser: Client, data: Dataset) -> None:
     assert "100 % [51, 100] of 4 judgements" in page, "Wilson's interval for few source images"
     assert "<html" not in page
     assert "Object addition" in page and "No scorer has scored both edits" in page
+
+
+def test_scorers_and_tasks_are_shown(browser: Client, data: Dataset) -> None:
+    load_prompts()
+    judge = Judge.objects.create(slug="j", name="A judge", kind="endpoint", notice="Demo judge, not a VLM.")
+    version = PromptVersion.objects.filter(prompt__slug="hp-add").latest("number")
+    for row in Candidate.objects.filter(case__dataset=data):
+        value = 4.0 if row.editor.slug == "editor-1" else 1.5
+        Score.objects.create(candidate=row, version=version, judge=judge, status="parsed", value=value)
+    found = make.proof(data)
+    (person,) = make.people(1)
+    make.let(found.pairwise, person, make.for_trained)
+    page = text_of(browser.get(found.get_absolute_url()))
+    for words in ("A judge", "Demo judge, not a VLM.", "+2.50", "says the same, %", "Object addition", "of 12"):
+        assert words in page
+    assert "nan" not in page.lower().replace("nano", "")
 
 
 def test_a_proof_that_waits_shows_its_job(browser: Client, alice: User, bob: User, data: Dataset) -> None:
@@ -286,5 +305,5 @@ def test_the_studies_names_tell_nothing_and_sides_are_by_chance(db: None) -> Non
     assert found.pairwise is not None
     assert found.pairwise.name == f"Compare edits {found.pk}"
     make.let(found.pairwise, judge, lambda _row: make.choice("A"))
-    shown_left = [one.left for one in queries.said(found).votes]
+    shown_left = [one.left for one in said(found).votes]
     assert 8 < sum(shown_left) < 32, "neither editor stands on one side"

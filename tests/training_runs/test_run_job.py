@@ -49,7 +49,8 @@ def data(db: None, monkeypatch: pytest.MonkeyPatch) -> Dataset:
 def spec(data: Dataset, **fields: Any) -> dict[str, Any]:
     given = {
         "kind": "posttrain", "name": "Better", "base": "cpu", "dataset": data.slug, "rewards": {rows.TRUTH: 2},
-        "held_out": [rows.DEMO], "reward": {"alpha": 1.5}, "config": {"preset": "fast", "rounds": 3, "shared_noise": False},
+        "held_out": [rows.DEMO], "reward": {"alpha": 1.5},
+        "config": {"preset": "fast", "rounds": 3, "shared_noise": False},
     }  # fmt: skip
     return {name: value for name, value in {**given, **fields}.items() if value is not ...}
 

@@ -39,8 +39,8 @@ class Config:
     """Sampling: ``groups`` cases a rollout, ``group`` samples a case, ``steps`` of the path, at ``size`` pixels.
     ``window``: how many steps of the path are random and trained, 0 for all that can be; it begins in the
     ``window_share`` of the path after its first ``window_from``, at a place that depends on the seed and the rollout
-    alone. ``noise_level``: a of the
-    SDE or of CPS. ``shared_noise``: a group begins from one noise.
+    alone. ``noise_level``: a of the SDE or of CPS. ``shared_noise``: a group begins from one noise; it is then one path
+    until the window begins, and its first random step is computed once.
 
     Update: ``updates`` optimiser steps a rollout. ``region``: what holds the policy near that of the rollout, with
     ``clip_range``, or for dppo the ``threshold`` of its divergence. ``kl``: weight of the velocity's squared distance
@@ -51,8 +51,8 @@ class Config:
     from each sample of a round. ``ema``: decay of the averaged weights, which are
     looked at and kept; 0: none. Offline: ``data`` given or sampled; ``samples`` a case, ``dpo_beta``, ``poor``: cases
     whose samples are all below it (on the reward's 0..1) are dropped; ``half``: of each task the pairs with the lower
-    chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps, each
-    of ``examples`` pairs or pictures.
+    chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps,
+    each of ``examples`` pairs or pictures.
 
     ``look_every`` rounds the ``look_cases`` fixed cases are edited with ``look_steps`` and judged. ``batch``: samples
     in one forward pass. ``most_missing``: share of missing judgements that ends the run.

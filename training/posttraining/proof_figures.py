@@ -68,12 +68,19 @@ class Estimate:
         return "better" if low > level else "worse" if high < level else "unclear"
 
 
-def mean(values: Floats, source: Codes, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def mean(
+    values: Floats,
+    source: Codes,
+    *,
+    within: tuple[float, float] = (-math.inf, math.inf),
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Estimate:
     """Mean of ``values`` (rows,) with intervals over source images ``source`` (rows,): bootstrap, and Student's of the
-    images' own means. Raises ValueError for columns of different lengths."""
+    images' own means, cut off at what is possible (``within``). Raises ValueError for columns of different lengths."""
     value, low, high, per_source = _drawn(values, source, resamples, seed)
-    few = _student(per_source)
-    return Estimate(value, low, high, values.size, per_source.size, *few)
+    few_low, few_high = (float(np.clip(limit, *within)) for limit in _student(per_source))
+    return Estimate(value, low, high, values.size, per_source.size, few_low, few_high)
 
 
 def share(votes: Floats, source: Codes, *, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
@@ -197,12 +204,14 @@ class Gain:
     verdict: Verdict
 
 
-def gain(before: Floats, after: Floats, source: Codes) -> Gain:
-    """From pairs, shape (pairs,): each candidate's mean score. Pairs where one has none (NaN) are left out."""
+def gain(before: Floats, after: Floats, source: Codes, *, low: float = 0, high: float = 5) -> Gain:
+    """From pairs, shape (pairs,): each candidate's mean score on a scale from ``low`` to ``high``. Pairs where one has
+    none (NaN) are left out."""
     known = np.isfinite(before) & np.isfinite(after)
     before, after, source = before[known], after[known], source[known]
-    difference = mean(after - before, source)
-    return Gain(mean(before, source), mean(after, source), difference, difference.against(0))
+    difference = mean(after - before, source, within=(low - high, high - low))
+    first, second = (mean(scores, source, within=(low, high)) for scores in (before, after))
+    return Gain(first, second, difference, difference.against(0))
 
 
 # A scorer beside people ----------------------------------------------------------------------------------------------

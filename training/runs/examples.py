@@ -119,7 +119,8 @@ def _ranks(labels: sets.Labels, one: sets.Dimension, count: int) -> list[float |
 
 def originals(hashes: Collection[str]) -> dict[str, str]:
     """Names in the storage by SHA-256. Raises ValidationError where a picture is gone."""
-    wanted, found = sorted(hashes), {}
+    wanted = sorted(hashes)
+    found: dict[str, str] = {}
     for start in range(0, len(wanted), CHUNK):
         rows = StoredImage.objects.filter(sha256__in=wanted[start : start + CHUNK])
         found.update(rows.values_list("sha256", "original"))

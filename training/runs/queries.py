@@ -13,13 +13,15 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Dataset, Editor
-from training.models import TrainedEditor
+from training.models import EditorBenchmark, Proof, TrainedEditor
 from training.runs import figures, registry, watching
 from training.runs.figures import Gain
 from training.runs.overlay import MOST
 from training.runs.progress import read_progress
 from training.runs.starting import NAME
 from webapp.jobs.models import Job
+
+NEWEST = 20  # benchmarks and studies of an editor
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ def page_of_trained(found: TrainedEditor) -> dict[str, Any]:
         "task_rows": tasks,
         "panels": figures.panels(read_progress(job.folder)) if job else [],
         "samples": watching.samples_of(best)[: watching.SHOWN] if job else [],
-        "dataset": Dataset.objects.filter(uid=wanted.get("dataset")).first() if wanted.get("dataset") else None,
+        "dataset": Dataset.objects.filter(uid=str(wanted["dataset"])).first() if wanted.get("dataset") else None,
         "map": watching.reward_chart(found.data.get("reward") or {}),
         "config": json.dumps(found.config, indent=2, ensure_ascii=False),
         "made": found.editor.candidates.count(),
-        "benchmarks": list(found.editor.editor_benchmarks.order_by("-id")[:20]),
-        "proofs": list(found.editor.proofs.select_related("base").order_by("-id")[:20]),
+        "benchmarks": list(EditorBenchmark.objects.filter(editors=found.editor).order_by("-id")[:NEWEST]),
+        "proofs": list(Proof.objects.filter(trained=found.editor).select_related("base").order_by("-id")[:NEWEST]),
     }

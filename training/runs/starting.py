@@ -27,6 +27,7 @@ NAME = "posttrain"
 CASES, EXAMPLES = "cases.jsonl", "examples.jsonl"
 DRAWN_SIDE = 64  # pixels of the drawn world's pictures
 CHUNK = 500
+Specs = tuple[dict[str, Any], ...]  # judges as the job is told of them
 
 
 @dataclass(frozen=True)
@@ -57,14 +58,16 @@ class Checked:
     problems: list[str]
     chosen: Chosen | None = None
     estimate: Estimate | None = None
-    rewards: tuple[dict[str, Any], ...] = ()
-    held_out: tuple[dict[str, Any], ...] = ()
+    rewards: Specs = ()
+    held_out: Specs = ()
 
 
 def check(wish: Wish) -> Checked:
     """Everything that is known against the run; no problem: it can start."""
     problems = [*_about_editor(wish), *_about_judges(wish)]
-    chosen, rewards, held_out = None, (), ()
+    chosen: Chosen | None = None
+    rewards: Specs = ()
+    held_out: Specs = ()
     try:
         chosen = choose(wish.wanted)
     except ValidationError as error:
@@ -145,7 +148,7 @@ def _about_sizes(wish: Wish, chosen: Chosen) -> list[str]:
     return [words % {"n": wrong}]
 
 
-def _specs(wish: Wish, chosen: Chosen) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+def _specs(wish: Wish, chosen: Chosen) -> tuple[Specs, Specs]:
     """The judges as the job is told of them. Raises ValidationError."""
     tasks = sorted({row["task"] for row in chosen.cases})
     dataset = Dataset.objects.get(uid=wish.data.dataset)

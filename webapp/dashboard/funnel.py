@@ -79,16 +79,42 @@ class Rewards:
     labelled: int
 
 
-def stages(counts: Counts, places: Places, studies: Studies, scorers: Scorers, rewards: Rewards) -> list[Stage]:
-    """Import, generate, annotate, aggregate, calibrate, train a reward model, export."""
+@dataclass(frozen=True)
+class Trained:
+    """Numbers of editors trained here (and of these: in a benchmark, shown to people blind), of runs, sweeps,
+    benchmarks of editors and blind proofs."""
+
+    editors: int
+    benchmarked: int
+    proven: int
+    runs: int
+    sweeps: int
+    benchmarks: int
+    proofs: int
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What was made of the candidates."""
+
+    studies: Studies
+    scorers: Scorers
+    rewards: Rewards
+    trained: Trained
+
+
+def stages(counts: Counts, places: Places, numbers: Numbers) -> list[Stage]:
+    """Import, generate, annotate, aggregate, calibrate, train a reward model, post-train the editor, prove, export."""
     return [
         _import(counts, places),
         _generate(counts, places),
-        _annotate(counts, studies),
+        _annotate(counts, numbers.studies),
         _aggregate(counts, places),
-        _calibrate(scorers),
-        _train(rewards, studies),
-        _export(studies),
+        _calibrate(numbers.scorers),
+        _train(numbers.rewards, numbers.studies),
+        _posttrain(numbers.trained),
+        _prove(numbers.trained),
+        _export(numbers.studies),
     ]
 
 
@@ -191,6 +217,39 @@ def _train(rewards: Rewards, studies: Studies) -> Stage:
             Detail(ngettext("training set", "training sets", rewards.sets), rewards.sets, sets),
             Detail(ngettext("benchmark", "benchmarks", rewards.benchmarks), rewards.benchmarks, reverse("benchmarks")),
         ],
+    )
+
+
+def _posttrain(trained: Trained) -> Stage:
+    page, benchmarks = reverse("runs"), reverse("editor_benchmarks")
+    return Stage(
+        key="posttrain",
+        name=_("Post-train"),
+        count=trained.editors,
+        label=ngettext("trained editor", "trained editors", trained.editors),
+        href=page,
+        part=trained.benchmarked,
+        whole=trained.editors,
+        meaning=_("of them are in a benchmark"),
+        details=[
+            Detail(ngettext("run", "runs", trained.runs), trained.runs, page),
+            Detail(ngettext("benchmark", "benchmarks", trained.benchmarks), trained.benchmarks, benchmarks),
+        ],
+    )
+
+
+def _prove(trained: Trained) -> Stage:
+    page = reverse("proofs")
+    return Stage(
+        key="prove",
+        name=_("Prove"),
+        count=trained.proofs,
+        label=ngettext("blind proof", "blind proofs", trained.proofs),
+        href=page,
+        part=trained.proven,
+        whole=trained.editors,
+        meaning=_("of the trained editors were shown blind"),
+        details=[],
     )
 
 

@@ -35,6 +35,8 @@ class Facts:
     uncalibrated: tuple[Place, ...] = ()  # studies with scores by people that no calibration uses
     unlabelled: tuple[Place, ...] = ()  # studies with rankings that no training set has
     untrained: tuple[Place, ...] = ()  # training sets without a reward model; the count is of their groups
+    unused: tuple[Place, ...] = ()  # training sets with a reward model, while no editor was ever trained
+    unproven: tuple[Place, ...] = ()  # trained editors that people have not been shown blind
     unexported: tuple[Place, ...] = ()  # finished studies that were never exported
     unseen: tuple[Place, ...] = ()  # data sets with source images that have no category
 
@@ -67,6 +69,8 @@ def steps(facts: Facts) -> list[Step]:
         _uncalibrated(facts.uncalibrated),
         _unlabelled(facts.unlabelled),
         _untrained(facts.untrained),
+        _unused(facts.unused),
+        _unproven(facts.unproven),
         _unexported(facts.unexported),
         _unseen(facts.unseen),
     ]
@@ -182,6 +186,20 @@ def _untrained(places: tuple[Place, ...]) -> Step | None:
         places[0].count,
     )
     return Step("train", words % _named(places), _("Train a reward model"), places[0].href)
+
+
+def _unused(places: tuple[Place, ...]) -> Step | None:
+    if not places:
+        return None
+    words = _("A reward model was trained on “%(name)s”, and no editor was trained with a reward%(more)s.")
+    return Step("posttrain", words % _named(places), _("Post-train an editor"), places[0].href)
+
+
+def _unproven(places: tuple[Place, ...]) -> Step | None:
+    if not places:
+        return None
+    words = _("Nobody has compared “%(name)s” with its base yet, blind%(more)s.")
+    return Step("prove", words % _named(places), _("Show people"), places[0].href)
 
 
 def _unexported(places: tuple[Place, ...]) -> Step | None:

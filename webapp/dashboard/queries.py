@@ -1,6 +1,6 @@
 """Reads for the overview: the loop's stages, what to do next, the machines, and the jobs that matter now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,18 @@ from typing import Any
 import redis
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Exists, OuterRef
 from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Dataset, Member, Study, StudyState
 from annotation.protocols import RANKING, RATING
 from scoring.models import Activation, Calibration
-from training.models import Benchmark, LabelledSet, RewardModel, SetState
+from training.models import Benchmark, EditorBenchmark, LabelledSet, Proof, RewardModel, SetState, Sweep, TrainedEditor
 from training.sets.forms import address_for
 from webapp.dashboard import health, next_steps
 from webapp.dashboard.counts import ByKey, Counts, counts
-from webapp.dashboard.funnel import Places, Rewards, Scorers, Studies, stages
+from webapp.dashboard.funnel import Numbers, Places, Rewards, Scorers, Studies, Trained, stages
 from webapp.dashboard.next_steps import Facts, Place
 from webapp.jobs import kinds, machine
 from webapp.jobs.machine import Machine
@@ -85,14 +85,21 @@ def overview() -> dict[str, Any]:
     queues, working = [queue_health(queue) for queue in (kinds.DEFAULT, kinds.GPU)], list(at_work()[:AT_WORK_SHOWN])
     system = _system(found)
     silent = [job for job in working if is_silent(job)]
-    numbers = _study_numbers(studies, exports), _scorers(found, desks), _rewards(studies, sets, models)
+    editors, trained = _trained()
+    numbers = Numbers(
+        _study_numbers(studies, exports), _scorers(found, desks), _rewards(studies, sets, models), trained
+    )
     return {
-        "stages": stages(found, _places(found, datasets), *numbers),
+        "stages": stages(found, _places(found, datasets), numbers),
         "counted_at": found.moment if found.is_large else None,
         "demo": [data.name for data in datasets if data.notice],
         "simulated": [row.study.name for row in studies if row.study.is_simulated],
         "steps": next_steps.steps(
-            _facts(found, datasets, studies, exports, failed=failed, desks=desks, sets=sets, models=models)
+            replace(
+                _facts(found, datasets, studies, exports, failed=failed, desks=desks, sets=sets, models=models),
+                unused=() if trained.runs else _rewarding(sets, models),
+                unproven=editors,
+            )
         ),
         "problems": health.problems(queues, silent, system.disk_free, system.disk_total),
         "queues": [_queue_line(queue, working) for queue in queues],
@@ -165,6 +172,29 @@ def _rewards(studies: list[StudyRow], sets: list[LabelledSet], models: list[int]
 def _labelled(sets: list[LabelledSet]) -> set[int]:
     """Keys of the studies that are in one of these sets."""
     return {study.pk for one in sets for study in one.studies.all()}
+
+
+def _trained() -> tuple[tuple[Place, ...], Trained]:
+    """The trained editors that people have not been shown blind, and the numbers."""
+    rows = TrainedEditor.objects.select_related("editor").order_by("-id")
+    shown = Proof.objects.filter(trained=OuterRef("editor"))
+    ranked = EditorBenchmark.objects.filter(editors=OuterRef("editor"))
+    editors = list(rows.annotate(is_shown=Exists(shown), is_ranked=Exists(ranked)))
+    numbers = Trained(
+        editors=len(editors),
+        benchmarked=sum(one.is_ranked for one in editors),
+        proven=sum(one.is_shown for one in editors),
+        runs=Job.objects.filter(kind="posttrain", parent=None).count(),
+        sweeps=Sweep.objects.count(),
+        benchmarks=EditorBenchmark.objects.count(),
+        proofs=Proof.objects.count(),
+    )
+    return tuple(Place(str(one), one.get_absolute_url()) for one in editors if not one.is_shown), numbers
+
+
+def _rewarding(sets: list[LabelledSet], models: list[int]) -> tuple[Place, ...]:
+    """Training sets whose reward model could train an editor."""
+    return tuple(Place(one.name, reverse("new_run")) for one in sets if one.pk in models)
 
 
 # What to do next ----------------------------------------------------------------------------------------------------

@@ -1,28 +1,37 @@
-"""Short runs on the CPU editor: cases of the drawn world, a job folder with them, and its true score as the reward."""
+"""Short runs on a tiny editor of the drawn world: its pipeline, cases, a job folder, and a reward for red pictures.
+
+The editor is that of training.gpu.drawn with a smaller transformer of random weights: it makes noise, quickly, and the
+reward is the tint of the noise.
+"""
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
+from diffusers import FluxTransformer2DModel
 from PIL import Image
 
 from drawnworld.edits import TASKS, Pair, draw_pair
+from training.gpu.drawn.assemble import POOLED, WIDTH, new_pipeline
+from training.gpu.drawn.autoencoder import CHANNELS, fit_autoencoder
+from training.gpu.drawn.pairs import to_tensor
 from training.gpu.editors import EditCase
-from training.gpu.posttrain.adapters.drawn import DrawnAdapter, load
+from training.gpu.posttrain import job
+from training.gpu.posttrain.adapters.drawn import DrawnAdapter
 from training.gpu.posttrain.cases import LOOK, TRAIN, RunCase
 from training.gpu.posttrain.rewarding import Judged, Rewarder, Sample
-from training.gpu.posttrain.rewarding.truth import NAME, TruthSource
-from training.posttraining.config import DPO, SFT, Config, preset
+from training.posttraining.config import Config, preset
 from training.posttraining.rewards import RewardSpec
-from webapp.jobs.folder import JobRun, read_events
+from webapp.jobs.folder import read_events
 
 SERIES = 4711
-TRUTH = {"name": NAME, "kind": "truth"}
-HELD = {"name": f"{NAME}, held out", "kind": "truth"}
+TINT, HELD = {"name": "tint", "kind": "tint"}, {"name": "held out", "kind": "tint"}
 # Small enough for a second, and with a spread in every group.
 QUICK: dict[str, Any] = {
     "rounds": 3, "groups": 2, "group": 4, "steps": 4, "batch": 4, "look_every": 2, "look_cases": 3, "look_steps": 2,
@@ -37,11 +46,6 @@ def quick(**changes: Any) -> Config:
     return found
 
 
-def offline(objective: str = DPO, **changes: Any) -> Config:
-    assert objective in (DPO, SFT)
-    return quick(objective=objective, **changes)
-
-
 @cache
 def pairs(count: int = 7) -> list[Pair]:
     return [draw_pair(SERIES, number, TASKS[number % len(TASKS)]) for number in range(count)]
@@ -49,9 +53,8 @@ def pairs(count: int = 7) -> list[Pair]:
 
 def run_case(number: int, split: str = TRAIN) -> RunCase:
     pair = pairs()[number]
-    params = {"scene": pair.scene.to_json(), "edit": pair.edit.to_json()}
     source = Image.fromarray(pair.source)
-    edit = EditCase(source, None, pair.edit.instruction, pair.edit.task, params, f"case-{number}")
+    edit = EditCase(source, None, pair.edit.instruction, pair.edit.task, {}, f"case-{number}")
     return RunCase(100 + number, split, edit, f"images/{number}.png")
 
 
@@ -59,27 +62,63 @@ def train_cases(count: int = 4) -> list[RunCase]:
     return [run_case(number) for number in range(count)]
 
 
-def adapter(config: Config | None = None, base: str = "rough") -> DrawnAdapter:
-    return load({"base": base}, config or quick())
+@cache
+def _pipeline() -> Any:
+    pipeline = new_pipeline(3)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        transformer: Any = FluxTransformer2DModel(
+            patch_size=1, in_channels=4 * CHANNELS, num_layers=1, num_single_layers=1, attention_head_dim=32,
+            num_attention_heads=1, joint_attention_dim=WIDTH, pooled_projection_dim=POOLED, guidance_embeds=False,
+            axes_dims_rope=(8, 12, 12),
+        )  # fmt: skip
+    vae = fit_autoencoder(to_tensor(np.stack([pair.target for pair in pairs()])), 0.5)
+    pipeline.register_modules(transformer=transformer, vae=vae)
+    return pipeline
 
 
-def truth() -> Rewarder:
-    return Rewarder([TruthSource()], RewardSpec())
+def pipeline() -> Any:
+    """A pipeline of one's own."""
+    found = _pipeline()
+    transformer = FluxTransformer2DModel.from_config(found.transformer.config)
+    transformer.load_state_dict(found.transformer.state_dict())
+    parts = {**found.components, "transformer": transformer}
+    made = type(found)(**parts)
+    made.set_progress_bar_config(disable=True)
+    return made
 
 
-class Missing:
-    """The true score, but for every ``each``-th sample, which is missing."""
+def adapter() -> DrawnAdapter:
+    return DrawnAdapter(pipeline())
 
-    name = "a judge with gaps"
 
-    def __init__(self, each: int) -> None:
-        self.each, self.count, self.truth = each, 0, TruthSource()
+def tint(picture: Image.Image) -> float:
+    """From 0 (blue) to 1 (red)."""
+    red, _, blue = pixels(picture).reshape(-1, 3).mean(0) / 255
+    return float(red - blue + 1) / 2
+
+
+def tints(samples: Sequence[Sample]) -> list[float]:
+    return [tint(one.picture) for one in samples]
+
+
+class Tint:
+    """A judge of 0 to 5 for red pictures, or for blue ones. ``gaps``: every so many-th sample is missing, all for 1."""
+
+    def __init__(self, name: str = "tint", gaps: int = 0, blue: bool = False) -> None:
+        self.name, self.gaps, self.blue, self.count = name, gaps, blue, 0
 
     def judge(self, samples: Sequence[Sample]) -> list[Judged | None]:
-        found = self.truth.judge(samples)
-        numbers = range(self.count + 1, self.count + 1 + len(samples))
-        self.count += len(samples)
-        return [None if number % self.each == 0 else one for number, one in zip(numbers, found, strict=True)]
+        found: list[Judged | None] = []
+        for one in samples:
+            self.count += 1
+            value = 1 - tint(one.picture) if self.blue else tint(one.picture)
+            found.append(None if self.gaps and self.count % self.gaps == 0 else Judged(5 * value, None, 0.0, 5.0))
+        return found
+
+
+def rewarder(source: Tint | None = None) -> Rewarder:
+    return Rewarder([source or Tint()], RewardSpec(alpha=20.0, beta=50.0))
 
 
 def job_folder(folder: Path, config: Config, **changes: Any) -> Path:
@@ -91,12 +130,12 @@ def job_folder(folder: Path, config: Config, **changes: Any) -> Path:
         one.case.source.save(folder / "inputs" / one.source)
         rows.append({
             "key": one.key, "id": one.number, "source": one.source, "mask": "", "instruction": one.case.instruction,
-            "task": one.case.task, "params": dict(one.case.params), "description": "", "split": one.split,
+            "task": one.case.task, "params": {}, "description": "", "split": one.split,
         })  # fmt: skip
     (folder / "inputs" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = {
         "config": config.to_json(), "editor": {"module": "drawn", "settings": {"base": "rough"}},
-        "cases": "cases.jsonl", "rewards": [TRUTH], "reward": {}, "held_out": [], "watch": False, "acknowledged": 0,
+        "cases": "cases.jsonl", "rewards": [TINT], "reward": {"alpha": 20.0, "beta": 50.0}, "held_out": [], "watch": False, "acknowledged": 0,
         "examples": "", "data_hash": "abc", **changes,
     }  # fmt: skip
     retell(folder, told)
@@ -125,9 +164,11 @@ def events(folder: Path, name: str = "") -> list[dict[str, Any]]:
     return [one for one in read_events(folder / "events.jsonl")[0] if not name or one["event"] == name]
 
 
-def job_run(folder: Path) -> JobRun:
-    """The process's side of the folder. Its lock lives as long as the object."""
-    return JobRun(folder)
+def use_tiny(patch: pytest.MonkeyPatch, judges: Mapping[str, Tint] | None = None) -> None:
+    """Have jobs run on the tiny editor, with judges by name."""
+    known = judges or {}
+    patch.setattr(job, "load_adapter", lambda *_: adapter())
+    patch.setattr(job, "load_sources", lambda specs, _: [known.get(one["name"], Tint(one["name"])) for one in specs])
 
 
 def pixels(picture: Image.Image) -> Any:

@@ -18,7 +18,7 @@ from scoring.judging.render import parse
 from tests.gpu.posttrain.rewarding import OTHER, PAIR, PROMPT, samples
 from tests.gpu.reward.saved import saved
 from training.gpu.judges.transformers import TransformersJudge
-from training.gpu.posttrain.rewarding import KINDS, Judged, load_source, load_sources
+from training.gpu.posttrain.rewarding import KINDS, Judged, judges, load_source, load_sources
 from training.gpu.posttrain.rewarding.judges import JudgeSource, read_prompts
 from training.gpu.posttrain.rewarding.model import RewardSource
 from training.gpu.posttrain.rewarding.truth import NAME

@@ -45,7 +45,7 @@ def load_adapter(module: str, settings: Mapping[str, Any], config: Config, devic
         raise EditorError(words)
     adapter: Adapter
     if module == "drawn":
-        adapter = import_module(f"{__name__}.drawn").load(settings, str(device))
+        adapter = import_module(f"{__name__}.drawn").load(settings, config, device)
     else:
         adapter = import_module(f"{__name__}.{FILES[module]}").load(module, settings, config, device)
     return adapter
