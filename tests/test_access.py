@@ -20,6 +20,7 @@ from tests.reward_models import model_row
 from tests.training_editor_benchmarks.rows import benchmark as make_editor_benchmark
 from tests.training_proof.make import row as proof_row
 from tests.training_runs.rows import run_row, trained_row
+from tests.training_runs.sweep_rows import sweep_row
 from tests.training_sets.make import set_row as make_set
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
@@ -164,6 +165,14 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "run_sample": ("get", "run_sample", LOGIN, NO, NO, GONE, GONE),  # there is no such picture
     "run_go_on": ("post", "run", LOGIN, NO, NO, NO, LOGIN),
     "run_keep": ("post", "run", LOGIN, NO, NO, NO, LOGIN),
+    "sweeps": ("get", "", LOGIN, NO, NO, OK, OK),
+    "new_sweep": ("get", "", LOGIN, NO, NO, NO, OK),
+    "sweep": ("get", "sweep", LOGIN, NO, NO, OK, OK),
+    "sweep_now": ("get", "sweep", LOGIN, NO, NO, OK, OK),
+    "sweep_table": ("get", "sweep", LOGIN, NO, NO, OK, OK),
+    "sweep_cancel": ("post", "sweep", LOGIN, NO, NO, NO, LOGIN),
+    "sweep_resume": ("post", "sweep", LOGIN, NO, NO, NO, LOGIN),
+    "delete_sweep": ("post", "sweep", LOGIN, NO, NO, NO, LOGIN),
     "trained_editor": ("get", "trained_editor", LOGIN, NO, NO, OK, OK),
     "trained_editor_file": ("get", "trained_editor", LOGIN, NO, NO, GONE, GONE),  # its file is not there
     "vote_sets": ("get", "", LOGIN, NO, NO, OK, OK),
@@ -284,6 +293,7 @@ def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User)
         "reward_model": model_row(alice),
         "benchmark": [benches.benchmark(benches.labelled_set(data, benches.groups_of(data), folder)).labelled_set.slug],
         "run": run_row(alice),
+        "sweep": sweep_row(alice),
         "run_sample": [*run_row(alice), "a-0.png"],
         "trained_editor": trained_row(alice),
         "editor_benchmark": [make_editor_benchmark(data).slug],

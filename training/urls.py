@@ -7,6 +7,7 @@ from training.proof import views as proof
 from training.recipes import views as recipes
 from training.reward_models import views as reward_models
 from training.runs import views as runs
+from training.runs.sweeps import views as sweeps
 from training.sets import views as sets
 
 urlpatterns = [
@@ -59,6 +60,15 @@ urlpatterns = [
     path("runs/<uuid:uid>/keep/", runs.run_keep, name="run_keep"),
     path("trained-editors/<str:slug>/", runs.trained_editor, name="trained_editor"),
     path("trained-editors/<str:slug>/file/", runs.trained_editor_file, name="trained_editor_file"),
+    # Sweeps: grids of runs
+    path("sweeps/", sweeps.sweeps, name="sweeps"),
+    path("sweeps/new/", sweeps.new_sweep, name="new_sweep"),
+    path("sweeps/of/<slug:slug>/", sweeps.sweep, name="sweep"),
+    path("sweeps/of/<slug:slug>/now/", sweeps.sweep_now, name="sweep_now"),
+    path("sweeps/of/<slug:slug>/table.csv", sweeps.sweep_table, name="sweep_table"),
+    path("sweeps/of/<slug:slug>/cancel/", sweeps.sweep_cancel, name="sweep_cancel"),
+    path("sweeps/of/<slug:slug>/resume/", sweeps.sweep_resume, name="sweep_resume"),
+    path("sweeps/of/<slug:slug>/delete/", sweeps.delete_sweep, name="delete_sweep"),
     # Benchmarks of editors
     path("editor-benchmarks/", editor_benchmarks.editor_benchmarks, name="editor_benchmarks"),
     path("editor-benchmarks/new/", editor_benchmarks.new_editor_benchmark, name="new_editor_benchmark"),

@@ -30,7 +30,7 @@ SERIES = 83  # of drawnworld.edits.draw_pair
 CASES = 512
 NOISE = 0  # the held-out case n starts from the noise of seed n, in every look
 GIVEN = 160  # cases with given examples
-QUESTIONS = 2  # good ones that the demo judge is asked for each task: docs/embedded-judge.md
+QUESTIONS = 3  # good ones that the demo judge is asked for each task: docs/embedded-judge.md
 TRUE, MODEL, JUDGE, BOTH = "truth", "model", "judge", "both"
 REWARDS = (TRUE, MODEL, JUDGE, BOTH)
 
@@ -90,7 +90,7 @@ def given(pairs: Sequence[Pair], editors: Sequence[Any], folder: Path) -> list[E
     return found
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def edited(adapter: Adapter, conditions: Sequence[Condition], steps: int, batch: int = 64) -> list[NDArray[np.uint8]]:
     """One edit of each case by the ODE, from the noise of its own number."""
     found: list[NDArray[np.uint8]] = []

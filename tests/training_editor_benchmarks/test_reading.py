@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from django.db import connection
+from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 
 from annotation.library import settings_hash
@@ -189,6 +190,10 @@ def test_an_editor_has_its_benchmarks() -> None:
     assert (of_other.change.text, of_other.change.limits, of_other.change.tone) == ("+1.00", "+1.00 … +1.00", "good")
     assert of_other.notice == "Demo data. A demo judge."
     assert of_base.change is None
+    html = render_to_string("editor_benchmarks/of_editor.html", {"rows": [of_other, of_base]})
+    assert html.count(made.get_absolute_url()) == 2
+    for words in ("+1.00", "Demo data. A demo judge.", "RealPref-Bench, HP-score"):
+        assert words in html
     assert rows_of(rows.editors_of(rows.dataset(editors=3))[2]) == []
 
 

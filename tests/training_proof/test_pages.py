@@ -239,6 +239,11 @@ def test_a_longer_list_costs_no_more_queries(browser: Client, data: Dataset) -> 
             page = text_of(browser.get(reverse("proofs")))
         costs.append(len(found))
     assert page.count("Editor 1 against Editor 0") == 7
+    (judge,) = make.people(1)
+    newest = Proof.objects.latest("pk")
+    make.let(newest.pairwise, judge, make.for_trained)
+    make.let(newest.ratings, judge, make.scored(1, 2), limit=3)
+    assert [row.judgements for row in queries.listed(list(Proof.objects.order_by("-pk")))] == [7, *[0] * 6]
     assert costs[0] == costs[1] <= 6
 
 

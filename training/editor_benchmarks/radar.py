@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH, HEIGHT = 420, 320
+WIDTH, HEIGHT = 480, 320
 CENTRE = (WIDTH / 2, HEIGHT / 2)
 RADIUS = 115
 LABEL = 1.12  # where a label stands, in radii

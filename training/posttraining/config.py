@@ -202,12 +202,27 @@ PRESETS: Mapping[str, Config] = {
     "sft-topk": replace(DEFAULT, preset="sft-topk", objective=SFT, rounds=400, look_every=50),
 }
 # The CPU editor is a thousandth of the size: it learns faster, and neither bfloat16 nor checkpointing helps it.
+# docs/experiments.md tells what these values come from.
 SMALL: dict[str, Any] = {
-    "size": 64, "steps": 8, "look_steps": 8, "look_cases": 64, "batch": 96, "checkpointing": False,
+    "size": 64, "steps": 4, "look_steps": 8, "look_cases": 64, "batch": 96, "checkpointing": False,
     "dtype": "float32", "lora_rank": 16, "lora_alpha": 32, "learning_rate": 1e-3, "lora_targets": "all",
+    "updates": 1, "least_spread": 1e-2,
 }  # fmt: skip
 DRAWN: Mapping[str, Mapping[str, Any]] = {
-    "self-dpo": {"dpo_beta": 500.0, "learning_rate": 5e-4, "rounds": 225},
+    # One random step, and one noise for a group: all of a group are at one place when it comes, so its velocity is
+    # computed once for them all, in sampling and in training. That makes five rounds of what else is one.
+    "fast": {
+        "window": 1,
+        "window_from": 0.25,
+        "window_share": 0.5,
+        "learning_rate": 2e-3,
+        "warmup": 5,
+        "ema": 0.9,
+        "rounds": 240,
+        "look_every": 40,
+    },
+    "nft": {"steps": 4, "times": 1, "warmup": 5, "ema": 0.9, "rounds": 60},
+    "self-dpo": {"dpo_beta": 500.0, "learning_rate": 5e-4, "rounds": 225, "samples": 8},
     "global-dpo": {"dpo_beta": 500.0, "learning_rate": 5e-4, "rounds": 225},
 }
 

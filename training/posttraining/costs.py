@@ -107,12 +107,12 @@ def images_a_round(config: Config) -> int:
 
 
 def sampling_passes(config: Config) -> int:
-    """Of one round. A group that begins from one noise is one path until its first random step, which lies in the first
-    ``window_share`` of the steps: on average in the middle of it."""
+    """Of one round. A group that begins from one noise is one path up to its first random step, which lies in the
+    ``window_share`` of the steps after ``window_from``: on average in the middle of it."""
     whole = images_a_round(config) * config.steps
     if config.objective != GRPO or not config.shared_noise or not config.window:
         return whole
-    together = round(config.window_from * config.steps) + (max(1, round(config.window_share * config.steps)) - 1) / 2
+    together = round(config.window_from * config.steps) + (max(1, round(config.window_share * config.steps)) + 1) / 2
     return round(whole - config.groups * (config.group - 1) * together)
 
 
@@ -131,7 +131,10 @@ def passes_a_round(config: Config) -> int:
     if config.objective == SFT:
         return config.examples * back
     beside = bool(config.kl) + (config.objective != GRPO)  # the base's velocity, the older weights' velocity
-    return sampling_passes(config) + images_a_round(config) * trained_steps(config) * (back + beside)
+    trained = images_a_round(config) * trained_steps(config)
+    if config.objective == GRPO and config.shared_noise and config.window:
+        trained -= config.groups * (config.group - 1)  # the first random step is one for the group
+    return sampling_passes(config) + trained * (back + beside)
 
 
 def before_training(config: Config, cases: int) -> int:

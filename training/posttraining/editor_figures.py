@@ -9,7 +9,7 @@ score: what is missing is left out and counted, never taken for 0.
 * GEdit-Bench: O = √(SC·PQ) for each sample, on a scale from 0 to 10, before anything is averaged.
 * The change against the base is taken within cases that both have, then averaged in the same way.
 * Intervals draw whole source images with replacement (percentile bootstrap of clusters), the same for all editors. A
-  draw without any image of a small task takes the mean over the other tasks: that makes the interval wider, not narrower.
+  draw without any image of a small task takes the mean over the other tasks: the interval gets wider, not narrower.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
-from annotation.models import Candidate, Editor, StudyState
+from annotation.models import Candidate, Editor, Judgement, StudyState
 from training.models import Proof, ProofState, TrainedEditor
 from training.posttraining.proof_figures import TIE
 from training.proof import showing
@@ -42,13 +42,10 @@ class Row:
 
 def listed(rows: Sequence[Proof]) -> list[Row]:
     """One query for all of them."""
-    mine = Proof.objects.filter(pk__in=[row.pk for row in rows])
-    both = (
-        Count("pairwise__judgements", filter=Q(pairwise__judgements__is_extra=False), distinct=True),
-        Count("ratings__judgements", filter=Q(ratings__judgements__is_extra=False), distinct=True),
-    )
-    counts = {pk: a + b for pk, a, b in mine.annotate(a=both[0], b=both[1]).values_list("pk", "a", "b")}
-    return [Row(row, counts[row.pk]) for row in rows]
+    keys = [key for row in rows for key in (row.pairwise_id, row.ratings_id) if key]
+    mine = Judgement.objects.filter(study__in=keys, is_extra=False).order_by().values_list("study")
+    counts = dict(mine.annotate(n=Count("id")))
+    return [Row(row, counts.get(row.pairwise_id, 0) + counts.get(row.ratings_id, 0)) for row in rows]
 
 
 # A proof's page ------------------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ def runs(request: HttpRequest) -> HttpResponse:
 def new_run(request: HttpRequest) -> HttpResponse:
     """GET with the form's values shows what it comes to; POST starts it. Admins alone: a run keeps GPUs for days.
 
-    ``?like=UID`` begins with the values of another run.
+    ``?like=UID`` begins with the values of another run, ``?base=`` and ``?dataset=`` with those short names.
     """
     given = request.POST or (request.GET if "preset" in request.GET else None)
     form = RunForm(given, initial=_initial(request))
@@ -65,7 +65,7 @@ def _initial(request: HttpRequest) -> dict[str, Any]:
         job = Job.objects.filter(kind=starting.NAME, uid=UUID(uid)).first() if uid else None
     except ValueError:
         job = None
-    return initial_of(job) if job else {}
+    return initial_of(job) if job else {name: request.GET[name] for name in ("base", "dataset") if name in request.GET}
 
 
 @engineers

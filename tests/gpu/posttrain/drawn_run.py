@@ -26,7 +26,7 @@ from training.gpu.posttrain import job
 from training.gpu.posttrain.adapters.drawn import DrawnAdapter
 from training.gpu.posttrain.cases import LOOK, TRAIN, RunCase
 from training.gpu.posttrain.rewarding import Judged, Rewarder, Sample
-from training.posttraining.config import Config, preset
+from training.posttraining.config import Config
 from training.posttraining.rewards import RewardSpec
 from webapp.jobs.folder import read_events
 
@@ -34,14 +34,14 @@ SERIES = 4711
 TINT, HELD = {"name": "tint", "kind": "tint"}, {"name": "held out", "kind": "tint"}
 # Small enough for a second, and with a spread in every group.
 QUICK: dict[str, Any] = {
-    "rounds": 3, "groups": 2, "group": 4, "steps": 4, "batch": 4, "look_every": 2, "look_cases": 3, "look_steps": 2,
+    "size": 64, "dtype": "float32", "device": "cpu", "checkpointing": False, "rounds": 3, "groups": 2, "group": 4, "steps": 4, "batch": 4, "look_every": 2, "look_cases": 3, "look_steps": 2,
     "lora_rank": 4, "lora_alpha": 8, "lora_targets": "attention", "least_spread": 1e-6, "learning_rate": 1e-2,
     "samples": 4, "examples": 4, "times": 1, "poor": 0.0, "half": False,
 }  # fmt: skip
 
 
 def quick(**changes: Any) -> Config:
-    found = dataclasses.replace(preset("fast", "drawn"), **{**QUICK, **changes})
+    found = dataclasses.replace(Config(), **{**QUICK, **changes})
     found.check()
     return found
 
@@ -135,7 +135,8 @@ def job_folder(folder: Path, config: Config, **changes: Any) -> Path:
     (folder / "inputs" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = {
         "config": config.to_json(), "editor": {"module": "drawn", "settings": {"base": "rough"}},
-        "cases": "cases.jsonl", "rewards": [TINT], "reward": {"alpha": 20.0, "beta": 50.0}, "held_out": [], "watch": False, "acknowledged": 0,
+        "cases": "cases.jsonl", "rewards": [TINT], "reward": {"alpha": 20.0, "beta": 50.0},
+        "held_out": [], "watch": False, "acknowledged": 0,
         "examples": "", "data_hash": "abc", **changes,
     }  # fmt: skip
     retell(folder, told)

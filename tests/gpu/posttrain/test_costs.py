@@ -101,12 +101,12 @@ def test_checkpointing_keeps_a_blocks_input_alone() -> None:
 
 
 def test_passes_of_a_round_by_hand() -> None:
-    """8 groups of 12, 10 steps: one path a group for 2 of them on average, all 12 for 8; two random steps of each
-    sample are learned from, at four passes."""
+    """8 groups of 12, 10 steps: one path a group for 3 of them on average, the first random one too, all 12 for 7;
+    the first random step of a group and the second of each sample are learned from, at four passes."""
     assert costs.images_a_round(DEFAULT) == 96
-    assert costs.sampling_passes(DEFAULT) == 8 * 2 + 96 * 8
-    assert costs.passes_a_round(DEFAULT) == 784 + 96 * 2 * 4
-    assert costs.passes_a_round(replace(DEFAULT, checkpointing=False, kl=0.1)) == 784 + 96 * 2 * 4
+    assert costs.sampling_passes(DEFAULT) == 8 * 3 + 96 * 7
+    assert costs.passes_a_round(DEFAULT) == 696 + (8 + 96) * 4
+    assert costs.passes_a_round(replace(DEFAULT, checkpointing=False, kl=0.1)) == 696 + (8 + 96) * 4
     paper = preset("hp-edit")
     assert costs.passes_a_round(paper) == 960 + 96 * 9 * 5
     nft = preset("nft")

@@ -215,14 +215,15 @@ class Online:
         return losses.dppo(*told, threshold=config.threshold, advantage_clip=bound)
 
     def _matching(self, made: list[Pass], number: int) -> dict[int, list[tuple[Tensor, Tensor, Tensor]]]:
-        """For each pass the noise levels (samples,), the noise, and the old policy's velocity there."""
+        """For each pass the noise levels (samples,), the noise, and the old policy's velocity there. A group has one
+        noise and one level: as its advantages add up to nothing, what the noise alone would teach cancels out."""
         found: dict[int, list[tuple[Tensor, Tensor, Tensor]]] = {}
         times = self.config.times
         with self.learner.sampling(), torch.no_grad():
             for one in made:
                 found[id(one)] = []
                 for turn in range(times):
-                    seeds = [seed_of(slot.path_seed, "matching", turn) for slot in one.slots]
+                    seeds = [seed_of(self.config.seed, "matching", number, slot.group, turn) for slot in one.slots]
                     made_by = [torch.Generator().manual_seed(seed) for seed in seeds]
                     within = torch.cat([torch.rand(1, generator=each) for each in made_by])
                     t = (LEAST_SIGMA + (1 - LEAST_SIGMA) * (turn + within) / times).to(one.x0.device)

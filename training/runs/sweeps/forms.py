@@ -30,7 +30,7 @@ class SweepForm(RunForm):
     datasets = forms.ModelMultipleChoiceField(
         label=_("Data sets"), queryset=Dataset.objects.order_by("-id"), to_field_name="slug", required=False,
         widget=forms.SelectMultiple(attrs=WIDE),
-        help_text=_("One run for each of them, for example unfiltered and filtered. None: all learn from the one above."),
+        help_text=_("One run for each, for example unfiltered and filtered. None: all learn from the one below."),
     )  # fmt: skip
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class SweepForm(RunForm):
         self.fields["scorers"] = forms.MultipleChoiceField(
             label=_t("Sources of reward"), choices=self.fields["reward_1"].choices[1:], required=False,  # type: ignore[attr-defined]
             widget=forms.SelectMultiple(attrs=WIDE),
-            help_text=_t("One run for each of them, rewarded by it alone. None: all have the reward above."),
+            help_text=_t("One run for each of them, rewarded by it alone. None: all have the reward below."),
         )  # fmt: skip
 
     def axes_fields(self) -> list[tuple[forms.BoundField, forms.BoundField]]:

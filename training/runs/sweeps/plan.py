@@ -55,8 +55,8 @@ class Plan:
 
 @dataclass(frozen=True)
 class Cell:
-    """One run. ``place``: its values by axis; ``words``: the same for people. ``wish`` is None where its settings do not
-    go together: ``problem`` says why."""
+    """One run. ``place``: its values by axis; ``words``: the same for people. ``wish`` is None where its settings do
+    not go together: ``problem`` says why."""
 
     place: dict[str, Any]
     words: str

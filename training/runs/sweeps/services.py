@@ -53,7 +53,8 @@ class Preview:
     @property
     def memory(self) -> float | None:
         """Of the largest run, in GB."""
-        return max((one.estimate.memory for _cell, one in self.rows if one.estimate and one.estimate.memory), default=None)
+        found = [one.estimate.memory for _cell, one in self.rows if one.estimate]
+        return max((memory for memory in found if memory is not None), default=None)
 
     @property
     def looks_differ(self) -> bool:
