@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[1] / "requirements"
-NAMES = ("web", "demo", "dev", "gpu")  # in this order: the later ones are constrained by the earlier ones
+NAMES = ("web", "demo", "dev", "tracking", "gpu")  # in this order: the later ones are constrained by the earlier ones
 # pip-compile pins what the Python that runs it needs. Debian 12's 3.11.2 needs one more, for redis.
 OLDER_PYTHON = {"web": 'async-timeout==5.0.1 ; python_full_version < "3.11.3"\n'}
 # Where the packages were fetched from is the machine's business, not the lock file's.

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
 PAGE = (ROOT / "docs" / "dependencies.md").read_text()
 ROW = re.compile(r"^\| (?P<name>[\w.-]+) \| (?P<reason>[^|]+) \| (?P<licence>[^|]+) \|$", re.MULTILINE)
-HEADINGS = {"web": "Program", "demo": "Demo", "gpu": "GPU queue", "dev": "Development"}
+HEADINGS = {"web": "Program", "demo": "Demo", "gpu": "GPU queue", "tracking": "Curves elsewhere", "dev": "Development"}
 # What the page says, and words by which a package's own metadata says the same.
 WORDS = {
     "Apache-2.0": ("apache",),
@@ -108,5 +108,5 @@ def test_nothing_is_required_that_nobody_uses() -> None:
 
 def test_torch_is_for_the_gpu_queue_alone() -> None:
     assert locked("gpu")["torch"] == "2.13.0"
-    for kind in ("web", "demo", "dev"):
+    for kind in ("web", "demo", "dev", "tracking"):
         assert not {"torch", "torchvision", "transformers", "diffusers"} & set(locked(kind))

@@ -90,16 +90,16 @@ def given(pairs: Sequence[Pair], editors: Sequence[Any], folder: Path) -> list[E
     return found
 
 
-@torch.no_grad()
 def edited(adapter: Adapter, conditions: Sequence[Condition], steps: int, batch: int = 64) -> list[NDArray[np.uint8]]:
     """One edit of each case by the ODE, from the noise of its own number."""
     found: list[NDArray[np.uint8]] = []
     for start in range(0, len(conditions), batch):
         told = list(conditions[start : start + batch])
-        x = torch.cat([adapter.noise(one, [NOISE + start + place]) for place, one in enumerate(told)])
-        sigmas = adapter.sigmas(told[0], steps)
-        for now, after in pairwise(sigmas):
-            x = x + (after - now) * adapter.velocity(x, now.expand(len(x)), told)
+        with torch.no_grad():
+            x = torch.cat([adapter.noise(one, [NOISE + start + place]) for place, one in enumerate(told)])
+            sigmas = adapter.sigmas(told[0], steps)
+            for now, after in pairwise(sigmas):
+                x = x + (after - now) * adapter.velocity(x, now.expand(len(x)), told)
         found += [np.asarray(picture) for picture in adapter.decode(x, told)]
     return found
 

@@ -5,7 +5,10 @@ reward is the tint of the noise.
 """
 
 import dataclasses
+import gc
 import json
+import signal
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -28,13 +31,14 @@ from training.gpu.posttrain.cases import LOOK, TRAIN, RunCase
 from training.gpu.posttrain.rewarding import Judged, Rewarder, Sample
 from training.posttraining.config import Config
 from training.posttraining.rewards import RewardSpec
-from webapp.jobs.folder import read_events
+from webapp.jobs.folder import JobRun, read_events, run_job
 
 SERIES = 4711
 TINT, HELD = {"name": "tint", "kind": "tint"}, {"name": "held out", "kind": "tint"}
 # Small enough for a second, and with a spread in every group.
 QUICK: dict[str, Any] = {
-    "size": 64, "dtype": "float32", "device": "cpu", "checkpointing": False, "rounds": 3, "groups": 2, "group": 4, "steps": 4, "batch": 4, "look_every": 2, "look_cases": 3, "look_steps": 2,
+    "size": 64, "dtype": "float32", "device": "cpu", "checkpointing": False,
+    "rounds": 3, "groups": 2, "group": 4, "steps": 4, "batch": 4, "look_every": 2, "look_cases": 3, "look_steps": 2,
     "lora_rank": 4, "lora_alpha": 8, "lora_targets": "attention", "least_spread": 1e-6, "learning_rate": 1e-2,
     "samples": 4, "examples": 4, "times": 1, "poor": 0.0, "half": False,
 }  # fmt: skip
@@ -121,7 +125,7 @@ def rewarder(source: Tint | None = None) -> Rewarder:
     return Rewarder([source or Tint()], RewardSpec(alpha=20.0, beta=50.0))
 
 
-def job_folder(folder: Path, config: Config, **changes: Any) -> Path:
+def job_folder(folder: Path, settings: Config, **changes: Any) -> Path:
     """A job as the web side writes it: four cases to train on, three to look at."""
     (folder / "inputs" / "images").mkdir(parents=True)
     rows = []
@@ -134,7 +138,7 @@ def job_folder(folder: Path, config: Config, **changes: Any) -> Path:
         })  # fmt: skip
     (folder / "inputs" / "cases.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     told = {
-        "config": config.to_json(), "editor": {"module": "drawn", "settings": {"base": "rough"}},
+        "config": settings.to_json(), "editor": {"module": "drawn", "settings": {"base": "rough"}},
         "cases": "cases.jsonl", "rewards": [TINT], "reward": {"alpha": 20.0, "beta": 50.0},
         "held_out": [], "watch": False, "acknowledged": 0,
         "examples": "", "data_hash": "abc", **changes,
@@ -170,6 +174,27 @@ def use_tiny(patch: pytest.MonkeyPatch, judges: Mapping[str, Tint] | None = None
     known = judges or {}
     patch.setattr(job, "load_adapter", lambda *_: adapter())
     patch.setattr(job, "load_sources", lambda specs, _: [known.get(one["name"], Tint(one["name"])) for one in specs])
+
+
+def attempt(folder: Path, run: JobRun | None = None) -> dict[str, Any]:
+    """One attempt of a job in this process. Its hold on the folder ends with it, whatever a traceback keeps."""
+    run = run or JobRun(folder)
+    try:
+        return job.posttrain(run)
+    finally:
+        run._events.close()
+        run._owner.close()
+
+
+def worked(folder: Path) -> int:
+    """One attempt by the way of the worker, which writes result.json; its exit status."""
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "stdin", None)  # as by hand: there is no supervisor to watch
+        status = run_job(folder, job.posttrain)
+    signal.signal(signal.SIGTERM, handler)
+    gc.collect()  # of the attempt, which holds the folder
+    return status
 
 
 def pixels(picture: Image.Image) -> Any:

@@ -68,7 +68,9 @@ def test_pictures_come_back_from_their_latents() -> None:
     latents = found.latents([one.source for one in CASES], conditions)
     back = found.decode(latents, conditions)
     assert latents.shape == found.noise(conditions[0], [1, 2, 3]).shape == (3, 64, 48)
-    assert max(abs(pixels(a) - pixels(b.source)).mean() for a, b in zip(back, CASES, strict=True)) < 8  # of 255: it keeps 12 of 48
+    assert (
+        max(abs(pixels(a) - pixels(b.source)).mean() for a, b in zip(back, CASES, strict=True)) < 8
+    )  # of 255: it keeps 12 of 48
 
 
 def test_without_the_lora_it_is_the_base() -> None:

@@ -38,7 +38,7 @@ def offline(folder: Path, config: Config, reward: Any = tints) -> Offline:
 
 def test_dpo_begins_at_ln_2_and_comes_to_prefer_the_better(tmp_path: Path) -> None:
     """The smallest loss of a pair is known: at the reference the logistic of 0."""
-    found = offline(tmp_path, quick(objective=DPO, learning_rate=1e-3, dpo_beta=500.0, examples=8))
+    found = offline(tmp_path, quick(objective=DPO, learning_rate=3e-3, dpo_beta=500.0, examples=8))
     told = found.prepare()
     assert told == {"candidates": 16, "lessons": 4, "missing": 0.0}
     events = [found.round(number) for number in range(8)]
@@ -166,7 +166,7 @@ ROWS = {
     "a picture": ('{"id": 7, "split": "look", "source": "cases.jsonl"}', "the picture cases.jsonl cannot be read"),
     "no source": ('{"id": 7, "split": "look", "source": null}', "None is no file of the job's inputs"),
     "words": ('{"id": 7, "split": "look", "source": "images/1.png", "instruction": ""}', "instruction must be a text"),
-    "params": ('{"id": 7, "split": "look", "params": []}', "source"),
+    "params": ('{"id": 7, "split": "look", "params": [1]}', "params must be an object"),
 }
 
 

@@ -11,14 +11,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.gpu.posttrain.drawn_run import HELD, Tint, adapter, events, job_folder, quick, use_tiny
+from tests.gpu.posttrain.drawn_run import (
+    HELD,
+    Tint,
+    adapter,
+    attempt,
+    events,
+    job_folder,
+    quick,
+    retell,
+    use_tiny,
+    worked,
+)
 from training.gpu import state
 from training.gpu.posttrain import lora
-from training.gpu.posttrain.job import posttrain
 from training.gpu.posttrain.state import Learner, WrongState
 from training.gpu.posttrain.training import STATE
 from training.posttraining.config import AWM, CPS, DPO, GUARD, NFT, SFT, Config
-from webapp.jobs.folder import JobError, JobRun, JobStopped, run_job
+from webapp.jobs.folder import JobError, JobRun, JobStopped
 
 FORKS = multiprocessing.get_context("forkserver")  # torch is imported once, and every process is a fork of that one
 FORKS.set_forkserver_preload(["tests.gpu.posttrain.test_resume"])
@@ -52,11 +62,6 @@ def same(first: Path, second: Path) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def go(folder: Path) -> dict[str, Any]:
-    """One attempt of the job in this process."""
-    return posttrain(JobRun(folder))
-
-
 class Stopping(JobRun):
     """Asked to stop once so many events of a kind were told."""
 
@@ -74,17 +79,17 @@ class Stopping(JobRun):
 def stopped(folder: Path, kind: str, count: int) -> None:
     run = Stopping(folder, kind, count)
     with pytest.raises(JobStopped):
-        posttrain(run)
+        attempt(folder, run)
 
 
 @pytest.mark.parametrize("what", OBJECTIVES)
 def test_a_resumed_run_equals_an_unbroken_one(what: str, tmp_path: Path) -> None:
     config = quick(**OBJECTIVES[what])
-    whole = go(job_folder(tmp_path / "whole", config))
+    whole = attempt(job_folder(tmp_path / "whole", config))
     broken = job_folder(tmp_path / "broken", config)
     stopped(broken, "round", 1)
     stopped(broken, "look", 1)  # again, at the look of round 2
-    found = go(broken)
+    found = attempt(broken)
     assert same(tmp_path / "whole", broken)
     assert [one["round"] for one in events(broken, "round")] == [1, 2, 3]
     for kind in ("round", "look"):
@@ -100,17 +105,16 @@ def test_a_resumed_run_equals_an_unbroken_one(what: str, tmp_path: Path) -> None
 def test_it_stops_between_passes_and_while_it_samples_examples(tmp_path: Path) -> None:
     """At the first look, and at the first cases of the pool: nothing is learned yet, and what is there is kept."""
     config = quick(objective=DPO)
-    go(job_folder(tmp_path / "whole", config))
+    attempt(job_folder(tmp_path / "whole", config))
     broken = job_folder(tmp_path / "broken", config)
     run = JobRun(broken)
     run.stop()
     with pytest.raises(JobStopped):
-        posttrain(run)
+        attempt(broken, run)
     assert not events(broken, "look") and (broken / "outputs" / STATE).exists()
-    del run
     stopped(broken, "progress", 1)
     assert len(list((broken / "outputs" / "pool").iterdir())) == 1 and not events(broken, "round")
-    go(broken)
+    attempt(broken)
     assert same(tmp_path / "whole", broken)
 
 
@@ -119,13 +123,13 @@ def _killed(folder: Path) -> None:
     torch.set_num_threads(1)
     patch = pytest.MonkeyPatch()
     use_tiny(patch)
-    run_job(folder, posttrain)
+    worked(folder)
     time.sleep(60)
 
 
 def test_a_killed_run_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None:
     config = quick(rounds=8, look_every=3, ema=0.5)
-    go(job_folder(tmp_path / "whole", config))
+    attempt(job_folder(tmp_path / "whole", config))
     broken = job_folder(tmp_path / "broken", config)
     process = FORKS.Process(target=_killed, args=(broken,))
     process.start()
@@ -136,7 +140,7 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert process.exitcode == -signal.SIGKILL and not (broken / "result.json").exists()
-    assert run_job(broken, posttrain) == 0
+    assert worked(broken) == 0
     assert same(tmp_path / "whole", broken)
     rounds = [one["round"] for one in events(broken, "round")]
     assert set(rounds) == set(range(1, 9)) and rounds[-1] == 8
@@ -144,9 +148,7 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None
 
 def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", quick(rounds=1, look_every=1))
-    go(folder)
-    from tests.gpu.posttrain.drawn_run import retell
-
+    attempt(folder)
     for changes, words in (
         ({"config": quick(rounds=2).to_json()}, "other settings, another editor or other data"),
         ({"data_hash": "else"}, "other settings, another editor or other data"),
@@ -155,11 +157,11 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
         kept = (folder / "job.json").read_text()
         retell(folder, changes)
         with pytest.raises(JobError, match=words):
-            go(folder)
+            attempt(folder)
         (folder / "job.json").write_text(kept)
     (folder / "outputs" / STATE).write_bytes(b"damaged")
-    with pytest.raises(JobError, match="state.safetensors cannot be read"):
-        go(folder)
+    with pytest.raises(JobError, match=r"state\.safetensors cannot be read"):
+        attempt(folder)
 
 
 def test_a_wrong_state_leaves_the_learner_as_it_was(tmp_path: Path) -> None:
@@ -179,7 +181,7 @@ def test_the_average_is_looked_at_and_the_trained_weights_go_on(tmp_path: Path) 
     """The kept LoRA is the average; the state holds both. Memory that both share would make them one."""
     config = quick(ema=0.99, rounds=2, look_every=2)
     folder = job_folder(tmp_path / "job", config)
-    go(folder)
+    attempt(folder)
     kept = tensors(folder)
     names = [name.removeprefix("weight/") for name in kept if name.startswith("weight/")]
     apart = [name for name in names if not torch.equal(kept[f"weight/{name}"], kept[f"average/{name}"])]
@@ -194,7 +196,7 @@ def test_a_held_out_judge_decides_which_lora_is_the_best(tmp_path: Path, monkeyp
     use_tiny(monkeypatch, {"held out": Tint("held out", blue=True)})
     config: Config = quick(rounds=4, look_every=1, learning_rate=5e-2, group=6)
     folder = job_folder(tmp_path / "job", config, held_out=[HELD])
-    found = go(folder)
+    found = attempt(folder)
     looks = {one["round"]: one["judges"] for one in events(folder, "look")}
     best = max((number for number in looks if number), key=lambda number: looks[number]["held out"]["gain"])
     assert found["best_round"] == best and found["looks"]["best"]["round"] == best
