@@ -84,13 +84,14 @@ def test_the_card_of_a_trained_editor(browser: Client, trained: TrainedEditor) -
     with CaptureQueriesContext(connection) as queries:
         page = text_of(browser.get(trained.get_absolute_url()))
     assert len(queries) <= 9
+    config = trained.config
     for words in (
-        'demo-bar">Drawn world. Demo judge.', "Trained from Cpu.", "rank 16, α 32", "d" * 16, "6 cases, 3 fixed ones",
-        "Judge A", "trained on", "held out", "fast, grpo", "kept: 5", "all rounds were done", "960", "judge a",
-        "[0.050, 0.250]", "Curves of the run", "before-and-after".replace("-and-after", ""), "Download the LoRA",
-        "It is in no benchmark of editors yet.", "Nobody has compared it", "lora_rank",
+        'demo-bar">Demo judge. Drawn world.', "Trained from Cpu.", "d" * 16, "6 cases, 3 fixed ones", "Judge A",
+        f"rank {config['lora_rank']}, α {config['lora_alpha']}", "trained on", "held out", "fast, grpo", "kept: 5",
+        "all rounds were done", "960", "judge a", "[0.050, 0.250]", "Curves of the run", "Before and after",
+        "Download the LoRA", "It is in no benchmark of editors yet.", "Nobody has compared it", "lora_rank",
     ):  # fmt: skip
-        assert words.lower() in page.lower(), words
+        assert words in page, words
     assert "Keep the note" not in page
 
 

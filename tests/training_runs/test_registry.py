@@ -48,7 +48,7 @@ def test_a_lora_becomes_an_editor_with_a_card(job: Job, tmp_path: Path) -> None:
     name = f"loras/{sha256(path.read_bytes()).hexdigest()}.safetensors"
     assert made.editor.settings == {"base": "rough", "steps": 4, "lora": {"file": name}}
     assert (made.editor.name, made.editor.module, made.base.slug) == ("Better", "drawn", "cpu")
-    assert made.editor.notice == "Drawn world. Demo judge."
+    assert made.editor.notice == "Demo judge. Drawn world."
     assert (made.data["hash"], made.note, made.metrics["best_round"]) == ("d" * 64, "First.", 5)
     assert [(one["name"], one["trained"]) for one in made.reward] == [("Judge A", True), ("Judge B", False)]
     assert default_storage.open(name).read() == path.read_bytes()
@@ -194,3 +194,15 @@ def test_settings_of_large_editors_take_the_lora_too() -> None:
     assert spec
     found = parse(spec, {"lora": {"file": "loras/x.safetensors"}}, None)
     assert found.lora and found.lora.alpha is None  # the file's own word counts
+
+
+def test_a_long_notice_is_cut_on_the_editor_and_whole_on_its_card(job: Job) -> None:
+    Job.objects.filter(pk=job.pk).update(
+        config={**job.config, "notice": "Rewarded by the truth. " + "Demo data. " * 30}
+    )
+    job.refresh_from_db()
+    rows.write_lora(job)
+    made = registry.register(job=job, summary=summary())
+    assert made.editor.notice.startswith("Rewarded by the truth.") and made.editor.notice.endswith("…")
+    assert len(made.editor.notice) == 200
+    assert registry.notice_of(made.base, made.data["notice"]).endswith("Drawn world.")

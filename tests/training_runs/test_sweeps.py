@@ -126,10 +126,10 @@ def test_a_refusal_names_its_runs_and_nothing_starts(browser: Client, data: Data
 
 
 def test_settings_that_do_not_go_together_name_their_run(browser: Client, data: Dataset) -> None:
-    values = {"axis_1": "steps", "values_1": "4, 8", "window": "4"}
+    values = {"axis_1": "steps", "values_1": "5, 9", "steps": "4", "window": "5"}  # 4 is replaced in all runs
     for method in ("get", "post"):
         page = text_of(send(browser, data, method, **values))
-        assert "steps 4: The window has 4 of 4 steps" in page
+        assert "steps 5: The window has 5 of 5 steps" in page and "steps 9:" not in page
     assert not Job.objects.exists() and not Sweep.objects.exists()
 
 

@@ -80,6 +80,11 @@ def test_missing_judgements_of_rounds_and_looks_are_counted_once() -> None:
     assert progress_of(told).reasons == [("Timed out.", 6)]
 
 
+def test_a_run_by_pairs_says_what_it_learns_from(browser: Client, job: Job) -> None:
+    rows.write_events(job, [{"event": "prepared", "candidates": 1200, "lessons": 30, "missing": 0.0}])
+    assert "Learns from 30 pairs or edits, chosen from 1,200 edits." in part(browser, job)
+
+
 def test_a_question_that_the_run_went_past_is_no_question() -> None:
     told = [*rows.events(10), rows.watch(10)]
     assert progress_of(told).question(0) and not progress_of([*told, rows.round_(11)]).question(0)
@@ -269,7 +274,7 @@ def test_runs_side_by_side(browser: Client, job: Job, alice: User) -> None:
         "B Faster",
         "config.learning_rate",
         "0.005",
-        "0.001",
+        str(job.config["config"]["learning_rate"]),
         "Gain on the fixed cases: Judge B",
         "case-000",
     ):

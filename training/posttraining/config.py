@@ -48,7 +48,8 @@ class Config:
     with less are left out where it is the group's. ``advantage_clip``: largest advantage.
 
     ``nft_beta``: how far apart DiffusionNFT's implicit policies lie. ``times``: noise levels at which nft and awm learn
-    from each sample of a round. ``ema``: decay of the averaged weights, which are
+    from each sample of a round. ``decay``: the learning rate falls to zero by the end.
+    ``ema``: decay of the averaged weights, which are
     looked at and kept; 0: none. Offline: ``data`` given or sampled; ``samples`` a case, ``dpo_beta``, ``poor``: cases
     whose samples are all below it (on the reward's 0..1) are dropped; ``half``: of each task the pairs with the lower
     chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps,
@@ -94,6 +95,7 @@ class Config:
     learning_rate: float = 3e-4
     weight_decay: float = 0.0
     warmup: int = 0
+    decay: bool = False
     clip: float = 1.0
     ema: float = 0.0
     look_every: int = 10
@@ -177,6 +179,7 @@ CHECKS: Mapping[str, Check] = {
     "learning_rate": number(1e-8, 1),
     "weight_decay": number(0, 1),
     "warmup": whole(0, 100_000),
+    "decay": YES_NO,
     "clip": number(0, 1000),
     "ema": number(0, 0.9999),
     "look_every": whole(1, 100_000),
@@ -216,8 +219,9 @@ DRAWN: Mapping[str, Mapping[str, Any]] = {
         "window_from": 0.25,
         "window_share": 0.5,
         "learning_rate": 2e-3,
-        "warmup": 5,
-        "ema": 0.9,
+        "warmup": 10,
+        "decay": True,
+        "ema": 0.95,
         "rounds": 240,
         "look_every": 40,
     },

@@ -110,8 +110,8 @@ class RunForm(ShapeForm):
         help_text=_("A benchmark is fair on parts that nothing was learned from."),
     )  # fmt: skip
     tasks = forms.ModelMultipleChoiceField(
-        label=_("Tasks (none chosen: all)"), queryset=Task.objects.filter(cases__isnull=False).distinct(), required=False,
-        widget=forms.CheckboxSelectMultiple,
+        label=_("Tasks (none chosen: all)"), required=False, widget=forms.CheckboxSelectMultiple,
+        queryset=Task.objects.filter(cases__isnull=False).distinct(),
     )  # fmt: skip
     limit = forms.IntegerField(label=_("At most so many cases (empty: all)"), min_value=2, required=False)
 

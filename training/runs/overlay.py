@@ -9,7 +9,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from training.reward_models.charts import Series, chart
+from training.reward_models.charts import Point, Series, chart
 from training.runs.figures import ZERO, Panel, curve, last_gain
 from training.runs.progress import Progress, read_progress, value_of
 from training.runs.watching import samples_of
@@ -59,6 +59,7 @@ def panels(runs: Sequence[Compared]) -> list[Panel]:
         *found,
         _panel("reward", _("Reward in training"), runs, "reward", "mean"),
         _panel("distance", _("Distance from the base"), runs, "distance"),
+        _panel("preservation", _("Preserved outside the edit"), runs, "preservation"),
         _panel("grid", _("Grid of the patches"), runs, "grid"),
         _panel("zero", _("Groups without spread"), runs, "zero_spread"),
         _panel("missing", _("Missing judgements"), runs, "missing"),
@@ -67,7 +68,7 @@ def panels(runs: Sequence[Compared]) -> list[Panel]:
 
 def _panel(key: str, title: str, runs: Sequence[Compared], *path: str) -> Panel:
     if path[0] != "judges":
-        series = [Series(one.name, curve(one.progress.rounds, *path), kind=_kind(n)) for n, one in enumerate(runs)]
+        series = [Series(one.name, _told(one.progress, *path), kind=_kind(n)) for n, one in enumerate(runs)]
         return Panel(key, title, chart(series))
     series = []
     for place, one in enumerate(runs):
@@ -76,6 +77,11 @@ def _panel(key: str, title: str, runs: Sequence[Compared], *path: str) -> Panel:
         ranges = [(x, low, high) for (x, low), (_x, high) in ends]
         series.append(Series(one.name, curve(looks, *path, "gain"), ranges, kind=_kind(place)))
     return Panel(key, title, chart(series, up=ZERO))
+
+
+def _told(progress: Progress, *path: str) -> list[Point]:
+    """Of the looks, at the same cases in all runs, where they tell it; else of the rounds."""
+    return curve(progress.looks, *path) or curve(progress.rounds, *path)
 
 
 def _kind(place: int) -> str:

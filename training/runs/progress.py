@@ -11,19 +11,21 @@ from typing import Any
 
 from webapp.jobs.folder import read_events
 
-ROUND, LOOK, WATCH, MISSING = "round", "look", "watch", "missing"
+ROUND, LOOK, WATCH, MISSING, PREPARED = "round", "look", "watch", "missing", "prepared"
 Row = dict[str, Any]
 
 
 @dataclass
 class Progress:
     """``rounds``, ``looks``: rows in the order of rounds. A run that went on from an earlier place has said some rounds
-    twice: the later word counts. ``missing``: reasons for judgements that did not come, with their number."""
+    twice: the later word counts. ``missing``: reasons for judgements that did not come, with their number.
+    ``prepared``: what a run that samples nothing in between learns from."""
 
     rounds: list[Row] = field(default_factory=list)
     looks: list[Row] = field(default_factory=list)
     watches: list[Row] = field(default_factory=list)
     missing: Counter[str] = field(default_factory=Counter)
+    prepared: Row = field(default_factory=dict)
 
     @property
     def last(self) -> Row | None:
@@ -69,8 +71,11 @@ def read_progress(folder: Path) -> Progress:
 def progress_of(events: Iterable[Mapping[str, Any]]) -> Progress:
     rows: dict[str, dict[int, Row]] = {ROUND: {}, LOOK: {}, WATCH: {}}
     absent: dict[tuple[int, str], Any] = {}
+    prepared: Row = {}
     for event in events:
         kind, number = event.get("event"), event.get("round")
+        if kind == PREPARED:
+            prepared = dict(event)
         if type(number) is not int or number < 0:
             continue
         if kind in rows:
@@ -82,7 +87,7 @@ def progress_of(events: Iterable[Mapping[str, Any]]) -> Progress:
         for reason, count in reasons.items() if isinstance(reasons, dict) else ():
             missing[str(reason)] += count if type(count) is int else 0
     rounds, looks, watches = ([rows[kind][number] for number in sorted(rows[kind])] for kind in (ROUND, LOOK, WATCH))
-    return Progress(rounds, looks, watches, missing)
+    return Progress(rounds, looks, watches, missing, prepared)
 
 
 def is_number(value: object) -> bool:

@@ -100,6 +100,7 @@ def page_of_trained(found: TrainedEditor) -> dict[str, Any]:
         "trained": found,
         "judges": [(one, _identity(one.get("identity") or {})) for one in found.reward],
         "editor": found.editor,
+        "notice": registry.notice_of(found.base, found.data.get("notice", "")),
         "lora": registry.file_of(found).rpartition("/")[2].removesuffix(".safetensors"),
         "size": default_storage.size(registry.file_of(found)) if there else None,
         "gains": figures.gain_rows(best),

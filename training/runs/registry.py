@@ -23,6 +23,7 @@ from webapp.jobs.models import Job
 
 LORA = Path("outputs") / "lora" / "pytorch_lora_weights.safetensors"
 TRIES = 1000
+MOST_NOTICE = 200  # characters, of an editor
 KEPT = (
     "rounds",
     "best_round",
@@ -67,13 +68,13 @@ def _made(job: Job, base: Editor, lora: str, summary: dict[str, Any], known: Tra
         words = _("Kept on the way of the run %(uid)s, which went on.") % {"uid": job.uid}
         TrainedEditor.objects.filter(pk=known.pk).update(job=None, note=words)
     config = job.config
-    notice = " ".join(dict.fromkeys(words for words in (base.notice, config.get("notice", "")) if words))
+    notice = notice_of(base, config.get("notice", ""))
     editor = create_editor(
         name=free_name(config["name"]),
         module=base.module,
         settings={**base.settings, "lora": {"file": lora}},
     )
-    editor.notice = notice[:200]
+    editor.notice = notice if len(notice) <= MOST_NOTICE else f"{notice[: MOST_NOTICE - 1]}…"  # its card has all
     editor.save(update_fields=["notice"])
     made = TrainedEditor(
         editor=editor,
@@ -94,6 +95,11 @@ def _made(job: Job, base: Editor, lora: str, summary: dict[str, Any], known: Tra
     made.full_clean()
     made.save()
     return made
+
+
+def notice_of(base: Editor, of_run: str) -> str:
+    """What is to be said of the editor: of who judged first, then of the data and the base."""
+    return " ".join(dict.fromkeys(words for words in (of_run, base.notice) if words))
 
 
 def metrics_of(job: Job, summary: dict[str, Any]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ FOLDED = (
     "objective", "data", "samples", "dynamics", "window", "window_from", "window_share", "noise_level", "shared_noise",
     "updates", "region", "clip_range", "threshold", "kl", "spread", "least_spread", "advantage_clip",
     "nft_beta", "times", "dpo_beta", "poor", "half", "top", "examples",
-    "lora_alpha", "lora_targets", "weight_decay", "warmup", "clip", "ema",
+    "lora_alpha", "lora_targets", "weight_decay", "warmup", "decay", "clip", "ema",
     "look_every", "look_cases", "look_steps", "most_missing",
     "batch", "checkpointing", "dtype", "seed", "device",
 )  # fmt: skip
@@ -100,6 +100,7 @@ LABELS: dict[str, tuple[Any, Any]] = {
     "lora_targets": (_("Layers with a LoRA"), ""),
     "weight_decay": (_("Weight decay"), ""),
     "warmup": (_("Optimiser steps in which the rate rises"), ""),
+    "decay": (_("The learning rate falls to zero by the end"), ""),
     "clip": (_("Largest gradient norm"), _("0: it is not clipped.")),
     "ema": (_("Decay of the averaged weights"), _("0: none. Averaged weights are looked at and kept.")),
     "look_every": (_("Rounds between two looks at the fixed cases"), ""),

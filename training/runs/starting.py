@@ -201,10 +201,11 @@ def config_of(wish: Wish, checked: Checked) -> dict[str, Any]:
 
 def _notice(wish: Wish, dataset: Dataset, labelled_set: LabelledSet | None) -> str:
     """What is to be said wherever the run or its editor is shown."""
-    told = [dataset.notice, labelled_set.notice if labelled_set else "", *judges.notices(wish.rewards)]
+    told = judges.notices(wish.rewards)
     told += judges.notices([one for one in wish.held_out if one != judges.TRUTH])  # its words are of a reward
     if judges.TRUTH in wish.held_out:
         told.append(_("Looked at with the true score of the drawn world."))
+    told += [labelled_set.notice if labelled_set else "", dataset.notice]
     return " ".join(dict.fromkeys(words for words in told if words))
 
 

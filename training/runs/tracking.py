@@ -19,7 +19,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from training.runs.overlay import flat
-from training.runs.progress import is_number, read_progress
+from training.runs.progress import is_number, read_progress, value_of
 from webapp.jobs.models import Job, State
 
 EXTRA = "requirements/tracking.txt"
@@ -59,8 +59,7 @@ def points_of(job: Job) -> list[Point]:
     found = []
     for where, rows in (("round", progress.rounds), ("look", progress.looks)):
         for row in rows:
-            told = row.get("time")
-            when = float(told) if is_number(told) else job.created_at.timestamp()
+            when = value_of(row, "time") or job.created_at.timestamp()
             for path, value in _numbers({key: one for key, one in row.items() if key not in SKIPPED}):
                 name = names.get((where, *path)) or _name(where, path, names)
                 found.append(Point(name, row["round"], value, when))
@@ -189,7 +188,7 @@ def to_mlflow(job: Job, uri: str, experiment: str = "Editloop") -> str:
     uri = checked_uri(uri)
     points = points_of(job)
     client = _mlflow_client(uri)
-    return _spoken(uri, lambda: _exported(client, job, points, experiment))
+    return str(_spoken(uri, lambda: _exported(client, job, points, experiment)))
 
 
 def _mlflow_client(uri: str) -> Any:

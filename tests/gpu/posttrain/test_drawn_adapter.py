@@ -28,13 +28,14 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@torch.no_grad()
 def edited(found: DrawnAdapter) -> list[Image.Image]:
     conditions = found.encode(CASES)
     x = torch.cat([found.noise(one, [seed]) for one, seed in zip(conditions, SEEDS, strict=True)])
-    for now, after in pairwise(found.sigmas(conditions[0], STEPS)):
-        x = x + (after - now) * found.velocity(x, now.expand(len(x)), conditions)
-    return found.decode(x, conditions)
+    with torch.no_grad():
+        for now, after in pairwise(found.sigmas(conditions[0], STEPS)):
+            x = x + (after - now) * found.velocity(x, now.expand(len(x)), conditions)
+    pictures: list[Image.Image] = found.decode(x, conditions)
+    return pictures
 
 
 def by_pipeline(found: object) -> list[Image.Image]:

@@ -58,7 +58,7 @@ def test_the_pairs_are_the_best_and_the_worst_of_a_case(tmp_path: Path) -> None:
         every = torch.cat([found.adapter.noise(condition, [slot.seed]) for slot in slots])
         assert len(every) == 4 and len({slot.seed for slot in slots}) == 4 and good > bad
         pool = [tint(one) for one in found.adapter.decode(_pool(found, place), [condition] * 4)]
-        assert (good, bad) == (pytest.approx(max(pool)), pytest.approx(min(pool)))
+        assert good == pytest.approx(max(pool)) and bad == pytest.approx(min(pool))
 
 
 def _pool(found: Offline, place: int) -> torch.Tensor:
@@ -150,7 +150,12 @@ def test_noise_levels_cover_the_range_and_pairs_share_theirs(tmp_path: Path, mon
     found.prepare()
     asked: list[torch.Tensor] = []
     plain = found.adapter.velocity
-    monkeypatch.setattr(found.adapter, "velocity", lambda x, t, told: asked.append(t) or plain(x, t, told))
+
+    def velocity(x: torch.Tensor, t: torch.Tensor, told: Any) -> torch.Tensor:
+        asked.append(t)
+        return plain(x, t, told)
+
+    monkeypatch.setattr(found.adapter, "velocity", velocity)
     found.round(0)
     levels = torch.cat([one[: len(one) // 2] for one in asked[::2]])
     assert all(torch.equal(one[: len(one) // 2], one[len(one) // 2 :]) for one in asked)
@@ -183,7 +188,7 @@ def test_wrong_cases_are_refused_with_their_line(what: str, tmp_path: Path) -> N
         read_cases(inputs)
 
 
-EXAMPLES = {
+EXAMPLES: dict[str, tuple[dict[str, Any], str]] = {
     "a case": ({"case": "unheard"}, "there is no case 'unheard'"),
     "nothing known": ({"score": None}, "neither a score nor a rank"),
     "a score": ({"score": "good"}, "score must be a number or null; it is 'good'"),

@@ -175,6 +175,11 @@ def test_groups_are_judged_whole_and_rewards_find_their_samples() -> None:
     assert sorted(late.asked) == [[0] * 4, [1] * 4] and same(weights(found), weights(direct))
 
 
+def test_the_rate_falls_to_zero_by_the_end() -> None:
+    found = online(quick(decay=True, rounds=2, updates=1))
+    assert [found.round(number)["lr"] for number in range(2)] == pytest.approx([5e-3, 0.0])
+
+
 def test_warmup_and_ema() -> None:
     found = online(quick(warmup=4, updates=1, ema=0.5))
     assert [found.round(number)["lr"] for number in range(3)] == pytest.approx([5e-3, 7.5e-3, 1e-2])

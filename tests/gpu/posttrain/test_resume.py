@@ -28,7 +28,7 @@ from training.gpu.posttrain import lora
 from training.gpu.posttrain.state import Learner, WrongState
 from training.gpu.posttrain.training import STATE
 from training.posttraining.config import AWM, CPS, DPO, GUARD, NFT, SFT, Config
-from webapp.jobs.folder import JobError, JobRun, JobStopped
+from webapp.jobs.folder import JobError, JobRun, JobStopped, read_json
 
 FORKS = multiprocessing.get_context("forkserver")  # torch is imported once, and every process is a fork of that one
 FORKS.set_forkserver_preload(["tests.gpu.posttrain.test_resume"])
@@ -140,7 +140,7 @@ def test_a_killed_run_goes_on_and_equals_an_unbroken_one(tmp_path: Path) -> None
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert process.exitcode == -signal.SIGKILL and not (broken / "result.json").exists()
-    assert worked(broken) == 0
+    assert worked(broken) == 0, read_json(broken / "result.json")["message"]
     assert same(tmp_path / "whole", broken)
     rounds = [one["round"] for one in events(broken, "round")]
     assert set(rounds) == set(range(1, 9)) and rounds[-1] == 8

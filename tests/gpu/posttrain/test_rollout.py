@@ -38,7 +38,8 @@ def one_thread() -> None:
 
 
 def rolled(config: Config, slots: list[Slot], random: range, count: int = 4) -> Pass:
-    return sample(ADAPTER, config, slots, [CONDITIONS[one.place] for one in slots], random=random, count=count)
+    made: Pass = sample(ADAPTER, config, slots, [CONDITIONS[one.place] for one in slots], random=random, count=count)
+    return made
 
 
 def test_the_window_depends_on_seed_and_round_and_moves() -> None:

@@ -43,7 +43,11 @@ class Learner:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return self.config.learning_rate * min(1.0, (self.steps + 1) / max(self.config.warmup, 1))
+        config = self.config
+        rise = min(1.0, (self.steps + 1) / max(config.warmup, 1))
+        planned = config.rounds * (config.updates if config.is_online else 1)
+        fall = max(1 - self.steps / planned, 0.0) if config.decay else 1.0
+        return config.learning_rate * rise * fall
 
     def step(self) -> float:
         """One step of the optimiser with the gradients that are there, averaged over the processes; their length before

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _t
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Dataset
-from training.posttraining.config import CHECKS, PRESETS
+from training.posttraining.config import CHECKS, PRESETS, Config, preset
 from training.runs import judges
 from training.runs.forms import RunForm
 from training.runs.settings import LABELS, NAMES, field_of, value_of
@@ -97,6 +97,10 @@ class SweepForm(RunForm):
             if field and len(axis.values) == 1:
                 self.add_error(field, _t("Choose two at least, or none."))
         return axes
+
+    def _config(self) -> Config:
+        """Whether the settings go together is asked of each run, after its axes have replaced some of them."""
+        return preset(self.cleaned_data[PRESET], self.cleaned_data["base"].module)
 
     def plan(self) -> Plan:
         data = self.cleaned_data

@@ -217,7 +217,8 @@ def table_csv(sweep: Sweep) -> Iterator[str]:
         look = last_look(row.job.summary) or {}
         after = [_number(one) for one in (row.cpu_seconds, row.images_per_second, row.missing)]
         end = [*after, row.trained.editor.slug if row.trained else "", row.job.config.get("notice", "")]
-        for gain in row.gains or [None]:
+        judged: list[Gain | None] = [*row.gains]
+        for gain in judged or [None]:
             yield _line([*about, _number(value_of(look, "round")), *_judged(gain), *end])
 
 
