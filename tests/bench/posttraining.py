@@ -66,7 +66,7 @@ def run(told: Mapping[str, Any]) -> dict[str, Any]:
         found["prepared"] = round(spent, 1)
         marks = [mark for mark in MARKS if spent < mark < told["seconds"]]
         number = 0
-        while spent < told["seconds"]:
+        while spent < told["seconds"] and number < config.rounds:
             start = time.process_time()
             event = trainer.round(number)
             spent += time.process_time() - start
@@ -198,7 +198,7 @@ def parsed(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=0.0, help="CPU-seconds of a run; 0: the preset's own")
     parser.add_argument("--settings", default="{}", help="JSON: settings that differ from the preset's")
     parser.add_argument("--spec", default="{}", help="JSON: settings of the reward (RewardSpec)")
-    parser.add_argument("--offline-cases", type=int, default=128, help="cases that are sampled before the training")
+    parser.add_argument("--offline-cases", type=int, default=512, help="cases that are sampled before the training")
     parser.add_argument("--steps", type=int, nargs="+", default=STEPS, choices=STEPS, help="of the last look; with 8")
     parser.add_argument("--tag", nargs="*", default=[], help="words for the names of kept figures")
     parser.add_argument("--keep", type=Path, help="a folder for the figures of each run")

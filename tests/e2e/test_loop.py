@@ -34,9 +34,9 @@ def answer_duels(somebody: Person) -> None:
         )
 
 
-def rank_one_group(somebody: Person, shelves: str) -> None:
+def rank_one_group(somebody: Person, shelves: str, study: str = RANK) -> None:
     """Three passes over one group, one a dimension, by keyboard alone."""
-    somebody.open_study(RANK)
+    somebody.open_study(study)
     start = somebody.done()
     for dimension in range(3):
         somebody.page.wait_for_selector('body[data-mode="shelves"]')

@@ -64,7 +64,7 @@ def test_1_import_and_generate(person: Enter, tmp_path: Path) -> None:
 
 
 def test_2_rank_and_aggregate(person: Enter) -> None:
-    rank_one_group(person("carol"), "543210")
+    rank_one_group(person("carol"), "543210", STUDY)
     admin = person("alice")
     admin.go("/studies/")
     press(admin, f"text={STUDY}")

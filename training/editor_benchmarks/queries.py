@@ -123,7 +123,7 @@ def gallery(benchmark: EditorBenchmark, other: Editor, asked: Mapping[str, Any])
     keys = [case.pk for case in found.cases]
     order = [] if base is None else by_change(changes(means, base)[place], keys, up)
     ordered = [keys[one] for one in order]
-    start = ordered.index(int(after)) + 1 if after.isdecimal() and int(after) in ordered else 0
+    start = ordered.index(int(after)) + 1 if after.isdecimal() and len(after) < 19 and int(after) in ordered else 0
     shown = order[start : start + GALLERY]
     digits = scale_of(benchmark, found.versions).digits
     return {
@@ -135,7 +135,10 @@ def gallery(benchmark: EditorBenchmark, other: Editor, asked: Mapping[str, Any])
         "next": keys[shown[-1]] if shown and start + GALLERY < len(order) else None,
         "started": start > 0,
         "of": len(order),
-        "notices": showing.notices_of(benchmark),
+        "notices": [
+            *showing.notices_of(benchmark),
+            *(words for words in (benchmark.base.notice if benchmark.base else "", other.notice) if words),
+        ],
     }
 
 

@@ -213,10 +213,11 @@ SMALL: dict[str, Any] = {
 }  # fmt: skip
 DRAWN: Mapping[str, Mapping[str, Any]] = {
     # One random step, and one noise for a group: all of a group are at one place when it comes, so its velocity is
-    # computed once for them all, in sampling and in training. That makes five rounds of what else is one.
+    # computed once for them all, in sampling and in training. A random step at the beginning makes samples differ more,
+    # so that a learned reward can tell them apart.
     "fast": {
         "window": 1,
-        "window_from": 0.25,
+        "window_from": 0.0,
         "window_share": 0.5,
         "learning_rate": 2e-3,
         "warmup": 10,
@@ -226,7 +227,16 @@ DRAWN: Mapping[str, Mapping[str, Any]] = {
         "look_every": 40,
     },
     "nft": {"steps": 4, "times": 1, "warmup": 5, "ema": 0.9, "rounds": 60},
-    "self-dpo": {"dpo_beta": 500.0, "learning_rate": 5e-4, "rounds": 225, "samples": 8},
+    # Few pairs are learned by heart: many cases with few samples, and none dropped
+    "self-dpo": {
+        "dpo_beta": 500.0,
+        "learning_rate": 5e-4,
+        "rounds": 150,
+        "samples": 4,
+        "half": False,
+        "examples": 32,
+        "ema": 0.95,
+    },
     "global-dpo": {"dpo_beta": 500.0, "learning_rate": 5e-4, "rounds": 225},
 }
 

@@ -32,7 +32,9 @@ from training.posttraining.proof_figures import (
 )
 from training.proof.plan import Plan
 from training.proof.reading import Rating, Said, Scorer, said, scorers
+from training.reward_models.registry import KIND as REWARD_MODEL
 
+MODEL = ("model", "number", "dimension")  # what names a reward model's score
 TONES: dict[Verdict, str] = {"better": "good", "worse": "bad", "unclear": "warn", "": ""}
 SCALE = PRESETS["hp-score"].dimensions[0].high
 
@@ -155,10 +157,13 @@ def _scorer_row(one: Scorer, found: Said, people: Any, reward: list[Mapping[str,
 
 
 def _role(judge: Judge, reward: list[Mapping[str, Any]]) -> str:
+    """By what the run's card says of each: the judge, or the reward model whose version the judge asks."""
     for spec in reward:
-        identity = spec.get("identity")
-        names = [spec.get("name"), *(identity.values() if isinstance(identity, Mapping) else ())]
-        if judge.slug in names or judge.name in names:
+        told = spec.get("identity") or {}
+        model = {name: told.get(name) for name in MODEL}
+        if told.get("judge") == judge.slug or (
+            judge.kind == REWARD_MODEL and model == {name: judge.settings.get(name) for name in MODEL}
+        ):
             return _("the reward of the training") if spec.get("trained") else _("looked at in the training, held out")
     return ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,6 +18,8 @@ COLUMNS = (
     "for_trained", "for_base", "ties", "both_bad", "trained_on_left", "vote",
     "ratings_base", "ratings_trained", "mos_base", "mos_trained", "mos_difference",
 )  # fmt: skip
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+NUMBER = re.compile(r"-?[0-9.]+(?:e[+-]?[0-9]+)?")
 
 
 def rows_of(proof: Proof) -> Iterator[str]:
@@ -61,4 +64,4 @@ def _line(values: tuple[object, ...]) -> str:
 
 def _plain(value: object) -> object:
     """A spreadsheet runs what begins like a formula: numbers stay, words get an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+@\t\r" else value
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value

@@ -13,15 +13,15 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Dataset, Editor
-from training.models import EditorBenchmark, Proof, TrainedEditor
+from training.editor_benchmarks.queries import rows_of
+from training.models import TrainedEditor
+from training.proof.queries import of_editor as proofs_of
 from training.runs import figures, registry, watching
 from training.runs.figures import Gain
 from training.runs.overlay import MOST
 from training.runs.progress import read_progress
 from training.runs.starting import NAME
 from webapp.jobs.models import Job
-
-NEWEST = 20  # benchmarks and studies of an editor
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,6 @@ def page_of_trained(found: TrainedEditor) -> dict[str, Any]:
         "map": watching.reward_chart(found.data.get("reward") or {}),
         "config": json.dumps(found.config, indent=2, ensure_ascii=False),
         "made": found.editor.candidates.count(),
-        "benchmarks": list(EditorBenchmark.objects.filter(editors=found.editor).order_by("-id")[:NEWEST]),
-        "proofs": list(Proof.objects.filter(trained=found.editor).select_related("base").order_by("-id")[:NEWEST]),
+        "benchmarks": rows_of(found.editor),
+        **proofs_of(found.editor),
     }

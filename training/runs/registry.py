@@ -23,6 +23,7 @@ from webapp.jobs.models import Job
 
 LORA = Path("outputs") / "lora" / "pytorch_lora_weights.safetensors"
 TRIES = 1000
+MOST_SLUG = 80
 MOST_NOTICE = 200  # characters, of an editor
 KEPT = (
     "rounds",
@@ -108,16 +109,24 @@ def metrics_of(job: Job, summary: dict[str, Any]) -> dict[str, Any]:
     if "looks" in told:
         return told
     progress = read_progress(job.folder)
-    looks = {"last": progress.latest} if progress.latest else {}
     rounds = (progress.last or {}).get("round", 0)
-    return {"rounds": rounds, "stopped": _("kept by a person on the way"), **told, "looks": looks}
+    found = {"rounds": rounds, "stopped": _("kept by a person on the way"), **told, "looks": {}}
+    if last := progress.latest:
+        kept = last.get("best_round")  # the file is of that round, which need not be the last one
+        best = next((row for row in progress.looks if row["round"] == kept), None)
+        found["looks"] = {"last": last, **({"best": best} if best else {})}
+        found |= {"best_round": kept} if best else {}
+    return found
 
 
 def free_name(name: str) -> str:
     """The name, or with the next number that no editor has: a clone of a run makes another editor."""
+    short = name[:115]
+    while len(slugify(short)) > MOST_SLUG - len(f"-{TRIES}"):
+        short = short[:-1]  # the number must be within the short name, or it tells nothing apart
     for number in range(1, TRIES):
-        wanted = name if number == 1 else f"{name[:115]} {number}"
-        if not Editor.objects.filter(slug=slugify(wanted)[:80].strip("-_")).exists():
+        wanted = name if number == 1 else f"{short} {number}"
+        if not Editor.objects.filter(slug=slugify(wanted)[:MOST_SLUG].strip("-_")).exists():
             return wanted
     raise ValidationError(_("There are too many editors of this name."))
 

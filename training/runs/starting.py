@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,14 +62,15 @@ class Checked:
     held_out: Specs = ()
 
 
-def check(wish: Wish) -> Checked:
-    """Everything that is known against the run; no problem: it can start."""
+def check(wish: Wish, choosing: Callable[[Wanted], Chosen] = choose) -> Checked:
+    """Everything that is known against the run; no problem: it can start. ``choosing``: a sweep remembers what it chose
+    for a run with the same cases."""
     problems = [*_about_editor(wish), *_about_judges(wish)]
     chosen: Chosen | None = None
     rewards: Specs = ()
     held_out: Specs = ()
     try:
-        chosen = choose(wish.wanted)
+        chosen = choosing(wish.wanted)
     except ValidationError as error:
         problems += error.messages
     else:
@@ -159,9 +160,11 @@ def _specs(wish: Wish, chosen: Chosen) -> tuple[Specs, Specs]:
 # Starting ------------------------------------------------------------------------------------------------------------
 
 
-def start_run(*, wish: Wish, by: User | None, cloned_from: Job | None = None) -> Job:
+def start_run(
+    *, wish: Wish, by: User | None, cloned_from: Job | None = None, choosing: Callable[[Wanted], Chosen] = choose
+) -> Job:
     """A job that trains an editor. Raises ValidationError with everything that is known against it."""
-    checked = check(wish)
+    checked = check(wish, choosing)
     if checked.problems or checked.chosen is None:
         raise ValidationError(checked.problems)
     config = config_of(wish, checked)

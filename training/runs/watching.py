@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from annotation.models import Editor
 from training.models import TrainedEditor
 from training.posttraining.rewards import TOP, RewardSpec, WrongReward
+from training.proof.queries import of_job as proofs_of
 from training.reward_models.charts import Chart, Series, chart
 from training.runs import figures
 from training.runs.progress import Progress, read_progress, value_of
@@ -35,7 +36,7 @@ class Sample:
 
 
 def context(job: Job) -> dict[str, Any]:
-    """Three queries."""
+    """A handful of queries; more where people judge the editor blind."""
     progress = read_progress(job.folder)
     look = progress.look(None)
     names, tasks = figures.task_rows(progress.latest)
@@ -62,6 +63,7 @@ def context(job: Job) -> dict[str, Any]:
         "counts": job.config.get("counts") or {},
         "notice": job.config.get("notice", ""),
         "images": total(progress, "images"),
+        **proofs_of(job),
     }
 
 

@@ -1,5 +1,6 @@
 """A run that was stopped, or killed, ends as one that was not: weights, optimiser, average and best, bit for bit."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -162,6 +163,17 @@ def test_a_state_of_another_run_is_refused(tmp_path: Path) -> None:
     (folder / "outputs" / STATE).write_bytes(b"damaged")
     with pytest.raises(JobError, match=r"state\.safetensors cannot be read"):
         attempt(folder)
+
+
+def test_a_state_of_before_a_setting_was_there_is_gone_on_from(tmp_path: Path) -> None:
+    folder = job_folder(tmp_path / "job", quick())
+    stopped(folder, "round", 1)
+    path = folder / "outputs" / STATE
+    found, notes = state.read(path)
+    of = json.loads(notes["of"])
+    del of["config"]["nft_beta"]
+    state.write(path, found, {**notes, "of": json.dumps(of)})
+    assert attempt(folder)["rounds"] == 3 and [one["round"] for one in events(folder, "round")] == [1, 2, 3]
 
 
 def test_a_wrong_state_leaves_the_learner_as_it_was(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ class Training:
     ) -> None:
         self.run, self.trainer, self.looks = run, trainer, looks
         self.config, self.learner, self.processes = trainer.config, trainer.learner, trainer.processes
-        self.of = json.dumps(of, sort_keys=True)
+        self.of: dict[str, Any] = json.loads(json.dumps(of))
         self.watching, self.acknowledged = watching, acknowledged
         self.progress = Progress()
         self.saving, self.saved = 0.0, time.monotonic()
@@ -160,6 +160,7 @@ class Training:
         with self.trainer.clock.phase("look"), self.learner.best_known():
             told, good = self.looks.look(progress.round)
             self._keep(good)
+        told["best_round"] = progress.best_round  # whoever keeps the LoRA now has that round's
         for phase, seconds in self.trainer.clock.take().items():
             progress.seconds[phase] = round(progress.seconds.get(phase, 0.0) + seconds, 3)
         self._missing(progress.round, self.looks.reasons, "look")
@@ -198,7 +199,7 @@ class Training:
     def _save(self) -> None:
         if self.processes.is_first:
             start = time.monotonic()
-            notes = {"progress": json.dumps(_finite(asdict(self.progress))), "of": self.of}
+            notes = {"progress": json.dumps(_finite(asdict(self.progress))), "of": json.dumps(self.of, sort_keys=True)}
             self.learner.save(self.run.outputs / STATE, notes)
             self.saving, self.saved = time.monotonic() - start, time.monotonic()
 
@@ -208,7 +209,9 @@ class Training:
         if not path.exists():
             return
         notes = self.learner.load(path)
-        if notes.get("of") != self.of:
+        kept = json.loads(notes.get("of") or "{}")
+        # A setting that this program has learned since the state was written has its default.
+        if kept | {"config": self.of["config"] | kept.get("config", {})} != self.of:
             raise WrongState(
                 "The folder holds the state of a run with other settings, another editor or other data. "
                 "Start a new run."

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
 from training.models import Sweep, SweepRun
+from training.runs.data import choose
 from training.runs.progress import read_progress
 from training.runs.starting import Checked, check, start_run
 from training.runs.sweeps.forms import short
@@ -69,8 +71,8 @@ def _looks(checked: Checked) -> tuple[tuple[str, str, str], ...]:
 
 
 def preview(plan: Plan) -> Preview:
-    found = cells(plan)
-    return Preview([(cell, check(cell.wish) if cell.wish else Checked([cell.problem])) for cell in found])
+    found, choosing = cells(plan), cache(choose)
+    return Preview([(cell, check(cell.wish, choosing) if cell.wish else Checked([cell.problem])) for cell in found])
 
 
 def grouped(told: Sequence[tuple[str, Sequence[str]]]) -> list[str]:
@@ -109,12 +111,12 @@ def start_sweep(*, plan: Plan, by: User | None) -> Sweep:
 def _start_runs(sweep: Sweep, found: Sequence[Cell], by: User | None) -> list[str]:
     """What is to be said of the runs. Raises ValidationError after all were tried, so that nothing of them stays."""
     refused: list[tuple[str, list[str]]] = []
-    notices = []
+    notices, choosing = [], cache(choose)
     for position, cell in enumerate(found):
         problems = [cell.problem] if cell.problem else []
         if cell.wish:
             try:
-                job = start_run(wish=cell.wish, by=by)
+                job = start_run(wish=cell.wish, by=by, choosing=choosing)
             except ValidationError as error:
                 problems = list(error.messages)
             else:
