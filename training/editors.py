@@ -20,6 +20,7 @@ from annotation.inputs import CHUNK, local_path
 from annotation.models import Editor
 from training.gpu.editors import EditorError, check_settings
 from training.gpu.tensors import WrongTensors, read_header
+from training.models import EditorBenchmark
 from training.programs import program
 from webapp.jobs.models import ACTIVE, RESUMABLE, Job
 
@@ -54,6 +55,8 @@ def delete_editor(*, editor: Editor) -> None:
     """Raises ValidationError where candidates were made with it, or a job that is not done will use it."""
     if editor.candidates.exists() or editor.unmade.exists():
         raise ValidationError(_("Candidates were made with this editor. It stays, so that it is known what made them."))
+    if EditorBenchmark.objects.filter(editors=editor).exists():
+        raise ValidationError(_("This editor takes part in a benchmark of editors. Take it out there first."))
     jobs = Job.objects.filter(kind__in=("generate", "posttrain"), state__in=(*ACTIVE, *RESUMABLE), parent=None)
     configs = list(jobs.values_list("config", flat=True))
     if any(editor.slug in config.get("editors", []) or config.get("base") == editor.slug for config in configs):

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
@@ -14,8 +14,9 @@ from annotation.models import Editor
 from training import editors as services
 from training import generation, queries
 from training.forms import EditorForm, GenerationForm, initial_of
+from training.models import TrainedEditor
 from training.programs import program, programs
-from webapp.accounts.access import engineers, user_of
+from webapp.accounts.access import engineers, may_change, user_of
 from webapp.core.paging import page_of
 
 
@@ -56,6 +57,9 @@ def editor(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 def delete_editor(request: HttpRequest, slug: str) -> HttpResponse:
     found = get_object_or_404(Editor, slug=slug)
+    card = TrainedEditor.objects.filter(editor=found).select_related("job").first()
+    if card and not may_change(user_of(request), card.job.created_by_id if card.job else None):
+        raise PermissionDenied(_("This editor was trained by somebody else. Ask them or an admin."))
     try:
         services.delete_editor(editor=found)
     except ValidationError as error:

@@ -10,8 +10,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotation.models import Case
+from annotation.models import Case, Editor
 from tests.training_editor_benchmarks import rows
+from tests.training_proof import make
+from training.editor_benchmarks import queries as queries_of
 from training.models import EditorBenchmark, Stage, Style
 from webapp.jobs.models import Job
 
@@ -210,6 +212,20 @@ def test_the_file_has_every_figure_and_what_must_be_said(page: Client) -> None:
     change = next(line for line in lines if (line["figure"], line["task"]) == ("change", ""))
     assert (float(change["value"]), change["cases"], change["base"], change["n"]) == (0.75, "common", "editor-0", "4")
     assert all(line["notice"] == "Demo data. A demo judge." for line in lines)
+
+
+def test_it_says_what_a_training_has_seen(page: Client) -> None:
+    made = scored()
+    card = make.card(made.dataset, learned=["case-000"], looked=["case-001", "case-002"])
+    Editor.objects.filter(pk=card.editor_id).update(notice="A rough <editor>.")
+    words = "“Editor 1” learned from the source images of 1 of these cases."
+    assert words in page.get(at("editor_benchmark", made)).content.decode()
+    assert words in queries_of.rows_of(card.editor)[0].exposed and not queries_of.rows_of(card.base)[0].exposed
+    lines = csv.DictReader(io.StringIO(page.get(at("editor_benchmark_table", made)).content.decode("utf-8-sig")))
+    told = {line["editor"]: (line["cases_learned_from"], line["cases_looked_at"]) for line in lines}
+    assert told == {"editor-0": ("", ""), "editor-1": ("1", "2")}
+    gallery = page.get(at("editor_benchmark_gallery", made, "?after=" + "9" * 5000))
+    assert gallery.status_code == 200 and "A rough &lt;editor&gt;." in gallery.content.decode()
 
 
 # Lists and budgets ---------------------------------------------------------------------------------------------------

@@ -166,8 +166,10 @@ def test_scorers_stand_beside_people(found: Proof) -> None:
 def test_the_reward_of_the_training_is_named(db: None) -> None:
     data = judging.dataset(cases=3, editors=2)
     reward = [
-        {"name": "j", "kind": "endpoint", "trained": True},
+        {"name": "J with a prompt", "kind": "endpoint", "identity": {"judge": "j"}, "trained": True},
         {"name": "Held", "identity": {"judge": "other"}, "trained": False},
+        {"name": "Model", "identity": {"model": "m", "number": 2, "dimension": "overall"}, "trained": True},
+        {"name": "Service", "identity": {"endpoint": "third"}, "trained": True},
     ]
     make.card(data, reward=reward)
     proof = make.proof(data)
@@ -177,11 +179,18 @@ def test_the_reward_of_the_training_is_named(db: None) -> None:
         judge = Judge.objects.create(slug=slug, name=slug.title(), kind="endpoint")
         for editor in ("editor-0", "editor-1"):
             give(judge, version, editor, {"case-000": 3})
+    asks = {"model": "m", "dimension": "overall"}
+    for number in (1, 2):
+        judge = Judge.objects.create(slug=f"v{number}", name="V", kind="reward", settings={**asks, "number": number})
+        for editor in ("editor-0", "editor-1"):
+            give(judge, version, editor, {"case-000": 3})
     roles = {row.judge.slug: row.role for row in report(proof).scorers}
     assert roles == {
         "j": "the reward of the training",
         "other": "looked at in the training, held out",
         "third": "",
+        "v1": "",
+        "v2": "the reward of the training",
     }
 
 
@@ -208,7 +217,13 @@ def test_the_table_has_every_pair(found: Proof) -> None:
 def test_words_that_a_spreadsheet_would_run_are_made_plain(db: None) -> None:
     data = judging.dataset(cases=2, editors=2)
     data.cases.filter(key="case-000").update(key="=cmd()")
-    assert "'=cmd()" in [row["case"] for row in rows_of(make.proof(data))]
+    data.cases.filter(key="case-001").update(key="-1+cmd()")
+    proof = make.proof(data)
+    assert {row["case"] for row in rows_of(proof)} == {"'=cmd()", "'-1+cmd()"}
+    (person,) = make.people(1)
+    make.let(proof.ratings, person, make.scored(4, 2))
+    row = rows_of(proof)[0]
+    assert (row["vote"], row["mos_difference"]) == ("", "-2"), "what is missing is empty, numbers stay"
 
 
 # Simulated annotators -------------------------------------------------------------------------------------------------

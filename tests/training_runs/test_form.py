@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,8 +14,10 @@ from annotation.models import Case, Dataset, Editor
 from tests.training_runs import rows
 from training.posttraining.config import PRESETS, Config, preset
 from training.runs import settings as told
+from training.runs import spending
 from training.runs.forms import initial_of
 from webapp.accounts.models import User
+from webapp.endpoints.models import Endpoint
 from webapp.jobs.models import Job
 
 
@@ -90,6 +93,26 @@ def test_the_estimate_says_what_it_takes(browser: Client, data: Dataset) -> None
     assert 'Judgements of looks</dt><dd class="num">16' in page  # by both judges
     assert "Nothing speaks against it." in page
     assert Job.objects.count() == 0
+
+
+def test_what_asked_services_may_cost_is_said(browser: Client, data: Dataset) -> None:
+    sizes = {"rounds": "10", "groups": "4", "group": "6", "look_every": "5", "look_cases": "2"}
+    Endpoint.objects.create(slug="eyes", name="Eyes", kind="chat", base_url="https://eyes.invalid/v1", model="m")
+    page = text_of(send(browser, data, "get", reward_2="http:eyes", **sizes))
+    assert "“Scoring service at Eyes” will be asked some 248 times. What that costs is not known here" in page
+    assert "A run keeps no limit" not in text_of(send(browser, data, "get", **sizes))
+
+
+def test_the_cost_of_a_judge_is_reckoned_from_its_answers(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"name": "Eyes", "kind": "endpoint", "passes": 2, "identity": {"judge": "demo"}}
+    found = SimpleNamespace(judgements=240, looked=16)
+
+    def told(cost: float | None) -> list[str]:
+        monkeypatch.setattr(spending, "used_by", lambda _judge: SimpleNamespace(cost=cost))
+        return spending.warnings([spec], [], found)  # type: ignore[arg-type]
+
+    assert told(0.0) == []
+    assert "some 512 times: about 25.60 by its answers" in told(0.05)[0]
 
 
 @pytest.mark.parametrize(

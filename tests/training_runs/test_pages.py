@@ -11,8 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from annotation.models import Editor
+from tests import judging
 from tests.training_runs import rows
-from training.models import TrainedEditor
+from training.models import EditorBenchmark, Proof, TrainedEditor
 from training.runs import registry
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
@@ -83,16 +84,36 @@ def test_the_list_is_paged_and_takes_as_many_queries_for_many(browser: Client, t
 def test_the_card_of_a_trained_editor(browser: Client, trained: TrainedEditor) -> None:
     with CaptureQueriesContext(connection) as queries:
         page = text_of(browser.get(trained.get_absolute_url()))
-    assert len(queries) <= 9
+    assert len(queries) <= 10
     config = trained.config
     for words in (
         'demo-bar">Demo judge. Drawn world.', "Trained from Cpu.", "d" * 16, "6 cases, 3 fixed ones", "Judge A",
         f"rank {config['lora_rank']}, α {config['lora_alpha']}", "trained on", "held out", "fast, grpo", "kept: 5",
         "all rounds were done", "960", "judge a", "[0.050, 0.250]", "Curves of the run", "Before and after",
-        "Download the LoRA", "It is in no benchmark of editors yet.", "Nobody has compared it", "lora_rank",
+        "Download the LoRA", "It takes part in no benchmark of editors yet.", "Nobody has been asked yet",
+        "These cases chose the round", "lora_rank",
     ):  # fmt: skip
         assert words in page, words
     assert "Keep the note" not in page
+
+
+def test_the_card_shows_benchmarks_and_what_people_said(browser: Client, trained: TrainedEditor) -> None:
+    data = judging.dataset(cases=2, editors=1)
+    benchmark = EditorBenchmark.objects.create(
+        slug="bench", name="Bench <1>", style="dream", dataset=data, base=trained.base, asked={"dino": "d", "clip": "c"}
+    )
+    benchmark.editors.set([trained.base, trained.editor])
+    Proof.objects.create(
+        base=trained.base, trained=trained.editor, dataset=data, job=trained.job, state="stopped", message="No image."
+    )
+    with CaptureQueriesContext(connection) as queries:
+        page = text_of(browser.get(trained.get_absolute_url()))
+    assert len(queries) <= 25
+    for words in ("Bench <1>", "Better against Cpu", "No image.", reverse("new_proof", args=["better"])):
+        assert words in page, words
+    assert "It is not known for certain what “Better” learned from." in page  # its list of cases is gone
+    assert trained.job is not None
+    assert "Better against Cpu" in text_of(browser.get(trained.job.get_absolute_url()))
 
 
 def test_the_lora_is_downloaded(browser: Client, trained: TrainedEditor) -> None:
@@ -133,6 +154,19 @@ def test_only_admins_and_whoever_ran_it_change_the_note(browser: Client, trained
     assert "The good one." in text_of(browser.get(where)) and "Keep the note" in text_of(browser.get(where))
     assert "at most 500 characters" in text_of(browser.post(where, {"note": "x" * 501}))
     assert TrainedEditor.objects.get().note == "The good one."
+
+
+def test_only_admins_and_whoever_ran_it_delete_it(browser: Client, trained: TrainedEditor, alice: User) -> None:
+    where = reverse("delete_editor", args=["better"])
+    assert where not in text_of(browser.get(trained.editor.get_absolute_url()))
+    assert browser.post(where).status_code == 403 and TrainedEditor.objects.exists()
+    browser.force_login(alice)
+    data = judging.dataset(cases=1, editors=1)
+    made = EditorBenchmark.objects.create(slug="bench", name="Bench", style="dream", dataset=data)
+    made.editors.set([trained.editor])
+    assert "takes part in a benchmark of editors" in text_of(browser.post(where, follow=True))
+    made.editors.clear()
+    assert browser.post(where)["Location"] == reverse("editors") and not TrainedEditor.objects.exists()
 
 
 def test_no_such_editor(browser: Client, db: None) -> None:

@@ -75,6 +75,21 @@ def test_a_run_that_was_kept_and_went_on_makes_a_second_editor(job: Job) -> None
     assert str(job.uid) in kept.note and registry.is_there(kept) and registry.is_there(made)
 
 
+def test_the_card_of_what_was_kept_on_the_way_tells_of_the_look_that_was_kept(job: Job) -> None:
+    rows.write_lora(job)
+    rows.write_events(job, [{**row, "best_round": 5} if row["event"] == "look" else row for row in rows.events()])
+    metrics = registry.register(job=job, summary={}).metrics
+    assert (metrics["best_round"], metrics["looks"]["best"]["round"], metrics["looks"]["last"]["round"]) == (5, 5, 10)
+
+
+def test_a_long_name_leaves_room_for_its_number(job: Job) -> None:
+    long = "x" * 115
+    rows.base(long[:80])
+    assert registry.free_name(long) == f"{'x' * 75} 2"
+    rows.base(f"{'x' * 75}-2")
+    assert registry.free_name(long) == f"{'x' * 75} 3"
+
+
 def test_without_a_lora_nothing_is_made(job: Job) -> None:
     with pytest.raises(JobError, match="nothing was trained"):
         registry.register(job=job, summary=summary())

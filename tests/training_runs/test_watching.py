@@ -127,7 +127,7 @@ def test_the_page_takes_few_queries_however_long_the_run_is(browser: Client, job
     rows.write_events(job, rows.events(500, 50))
     with CaptureQueriesContext(connection) as queries:
         page = part(browser, job)
-    assert len(queries) <= 6  # session, user, job, trained editor, base
+    assert len(queries) <= 7  # session, user, job, trained editor (twice), base, proofs
     assert len(page) < 250_000
 
 

@@ -16,6 +16,7 @@ from annotation.models import Candidate, Case, Editor
 from scoring.stats.grouped import Floats
 from training.editor_benchmarks import printed, showing
 from training.editor_benchmarks.comparing import Compared, compare
+from training.editor_benchmarks.exposure import exposures
 from training.editor_benchmarks.filling import Needs, needs_of
 from training.editor_benchmarks.reading import Read, read
 from training.editor_benchmarks.styles import LABELS, measures_of, scale_of
@@ -79,6 +80,7 @@ def page(benchmark: EditorBenchmark, asked: Mapping[str, Any]) -> dict[str, Any]
         "left_out": benchmark.asked.get("left_out", []),
         "printed": [(table, _labels(found, table.columns)) for table in printed.tables_for(benchmark.style)],
         "notices": showing.notices_of(benchmark, compared),
+        "exposed": [words for one in exposures(benchmark, found.editors).values() if (words := one.words)],
         "others": [row for row in found.editors if row.pk != benchmark.base_id],
     }
 
@@ -183,6 +185,7 @@ class EditorRow:
     change: showing.Cell | None
     missing: int
     notice: str
+    exposed: str  # what the editor's training has seen of the cases; empty: nothing
 
 
 def rows_of(editor: Editor) -> list[EditorRow]:
@@ -205,4 +208,5 @@ def _row(benchmark: EditorBenchmark, editor: Editor) -> EditorRow:
         change=showing.cell(change, digits, signed=True) if change and math.isfinite(change.value) else None,
         missing=counts.samples - counts.scored,
         notice=" ".join(showing.notices_of(benchmark)),
+        exposed=" ".join(one.words for one in exposures(benchmark, [editor]).values()),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,6 +15,7 @@ from annotation.models import Editor
 from annotation.models.studies import SIMULATION
 from scoring.writers import Column, write_csv
 from training.editor_benchmarks.comparing import Compared
+from training.editor_benchmarks.exposure import Exposure, exposures
 from training.editor_benchmarks.radar import Radar, radar
 from training.editor_benchmarks.reading import Counts
 from training.editor_benchmarks.styles import LABELS
@@ -150,23 +151,26 @@ def table_csv(benchmark: EditorBenchmark, compared: Compared) -> bytes:
     names = (
         *("notice", "benchmark", "style", "language", "judge", "cases", "base", "editor", "editor_notice", "figure"),
         *("task", "value", "low", "high", "n", "sources", "samples", "missing", "set_aside", "not_scored", "refused"),
-        "note",
+        *("cases_learned_from", "cases_looked_at", "note"),
     )
-    rows = [row for place in range(len(compared.found.editors)) for row in _lines(benchmark, compared, place)]
+    seen = exposures(benchmark, compared.found.editors)
+    rows = [row for place in range(len(compared.found.editors)) for row in _lines(benchmark, compared, place, seen)]
     with TemporaryDirectory() as folder:
         path = Path(folder) / "benchmark.csv"
         write_csv(path, [Column(name, "text", "") for name in names], rows)
         return path.read_bytes()
 
 
-def _lines(benchmark: EditorBenchmark, compared: Compared, place: int) -> list[list[Any]]:
+def _lines(benchmark: EditorBenchmark, compared: Compared, place: int, seen: Mapping[int, Exposure]) -> list[list[Any]]:
     editor, counts = compared.found.editors[place], compared.found.counts(place)
     base = compared.found.editors[compared.base].slug if compared.base is not None else ""
     notice, which = " ".join(notices_of(benchmark, compared)), "common" if compared.common else "all"
     judge = benchmark.judge.name if benchmark.judge else ""
     head = [notice, benchmark.name, benchmark.get_style_display(), benchmark.language, judge, which, base]
     head += [editor.slug, editor.notice]
-    told = [counts.samples, counts.missing, counts.aside, counts.open, counts.refused]
+    told: list[Any] = [counts.samples, counts.missing, counts.aside, counts.open, counts.refused]
+    exposed = seen.get(editor.pk)
+    told += [exposed.learned, exposed.looked] if exposed else ["", ""]
     parts = [(name, rows[place]) for name, rows in compared.plain.items()]
     parts += [("change", compared.change[place])] if compared.change and place != compared.base else []
     parts += [("people", compared.human[place])] if compared.human else []

@@ -1,7 +1,8 @@
 """How an editor is post-trained: one typed value, with presets. Pure.
 
 - ``fast``: Flow-GRPO with an SDE window of two steps, one noise for a group, the group's own spread.
-- ``hp-edit``: as HP-Edit trains (section 3.4): every step of the path, LoRA of rank 32, AdamW at 3e-4.
+- ``hp-edit``: as HP-Edit trains (section 3.4): every step of the path, advantages by the
+  group's own spread (equation 3), LoRA of rank 32, AdamW at 3e-4.
 - ``nft``: DiffusionNFT: samples by the ODE alone, and learns from each finished image.
 - ``self-dpo``, ``global-dpo``: Flow-DPO on pairs of the editor's own samples, or of human-ranked groups (HP-Edit).
 - ``sft-topk``: fine-tuning on the best edits by the reward.
@@ -198,7 +199,7 @@ CHECKS: Mapping[str, Check] = {
 DEFAULT = Config()
 PRESETS: Mapping[str, Config] = {
     "fast": DEFAULT,
-    "hp-edit": replace(DEFAULT, preset="hp-edit", window=0, spread=GLOBAL, shared_noise=False, kl=0.04),
+    "hp-edit": replace(DEFAULT, preset="hp-edit", window=0, shared_noise=False, kl=0.04),
     "nft": replace(DEFAULT, preset="nft", objective=NFT, steps=6, shared_noise=False, updates=1),
     "self-dpo": replace(DEFAULT, preset="self-dpo", objective=DPO, rounds=400, look_every=50),
     "global-dpo": replace(DEFAULT, preset="global-dpo", objective=DPO, data=GIVEN, rounds=400, look_every=50),
@@ -219,11 +220,11 @@ DRAWN: Mapping[str, Mapping[str, Any]] = {
         "window": 1,
         "window_from": 0.0,
         "window_share": 0.5,
-        "learning_rate": 2e-3,
+        "learning_rate": 1e-3,
         "warmup": 10,
         "decay": True,
         "ema": 0.95,
-        "rounds": 240,
+        "rounds": 170,
         "look_every": 40,
     },
     "nft": {"steps": 4, "times": 1, "warmup": 5, "ema": 0.9, "rounds": 60},

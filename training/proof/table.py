@@ -64,4 +64,6 @@ def _line(values: tuple[object, ...]) -> str:
 
 def _plain(value: object) -> object:
     """A spreadsheet runs what begins like a formula: numbers stay, words get an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
+    return (
+        f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
+    )

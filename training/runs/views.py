@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 
 from scoring.asking.forms import beside
 from training.models import TrainedEditor
-from training.runs import overlay, queries, registry, starting, watching
+from training.runs import overlay, queries, registry, spending, starting, watching
 from training.runs.forms import NoteForm, RunForm, ShapeForm, initial_of
 from training.runs.progress import read_progress
 from training.runs.settings import preset_values
@@ -52,6 +52,7 @@ def new_run(request: HttpRequest) -> HttpResponse:
         "form": form,
         "checked": checked,
         "estimate": checked.estimate if checked else None,
+        "spending": spending.warnings(checked.rewards, checked.held_out, checked.estimate) if checked else [],
         "presets": preset_values(),
         "modules": form.modules(),
         "map": watching.reward_chart(form.shape()),

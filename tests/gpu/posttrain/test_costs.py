@@ -108,6 +108,7 @@ def test_passes_of_a_round_by_hand() -> None:
     assert costs.passes_a_round(DEFAULT) == 696 + (8 + 96) * 4
     assert costs.passes_a_round(replace(DEFAULT, checkpointing=False, kl=0.1)) == 696 + (8 + 96) * 4
     paper = preset("hp-edit")
+    assert (paper.window, paper.spread, paper.lora_rank, paper.learning_rate) == (0, "group", 32, 3e-4)  # as printed
     assert costs.passes_a_round(paper) == 960 + 96 * 9 * 5
     nft = preset("nft")
     assert (nft.objective, costs.passes_a_round(nft)) == (NFT, 96 * 6 + 96 * nft.times * 5)

@@ -37,7 +37,10 @@ ROUND = {
     "round", "reward", "raw", "loss", "ratio_first", "clip_fraction", "zero_spread", "missing", "kl", "grad_norm", "lr",
     "seconds", "images", "images_per_second", "cpu_seconds",
 }  # fmt: skip
-LOOK = {"round", "judges", "tasks", "distance", "preservation", "grid", "sharpness", "samples", "reward", "warnings"}
+LOOK = {
+    "round", "judges", "tasks", "distance", "preservation", "grid", "sharpness", "samples", "reward", "warnings",
+    "best_round",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -73,6 +76,7 @@ def test_it_trains_looks_and_sums_up(done: Path) -> None:
     assert result["status"] == "succeeded" and not events(done, "watch") and not events(done, "missing")
     assert (summary["rounds"], summary["images"], summary["missing"]) == (5, 5 * 16, 0)
     assert summary["looks"]["last"]["round"] == 5 and summary["best_round"] in (2, 4, 5)
+    assert looks[-1]["best_round"] == summary["best_round"], "whoever keeps the LoRA on the way knows which it is"
     assert set(summary["seconds"]) == {"sampling", "reward", "update", "look"}
     assert set(summary["tasks"]) == {"background", "bokeh"} and summary["images_per_second"] > 0
     assert "NaN" not in (done / "events.jsonl").read_text() + (done / "result.json").read_text()
@@ -199,6 +203,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown setting": ({"config": {"stepz": 1}}, "There is no setting stepz"),
     "the reward": ({"reward": {"alpha": -1}}, "alpha must be a number"),
     "no judge": ({"rewards": []}, "no judge that gives a reward"),
+    "the judge of the reward held out": ({"held_out": [TINT]}, "“tint” gives the reward and is a held-out judge too"),
     "no cases": ({"cases": "other.jsonl"}, "other.jsonl cannot be read"),
     "a path": ({"cases": "../../x"}, "is no file of the job's inputs"),
     "no examples": (
@@ -214,6 +219,15 @@ def test_what_cannot_be_trained_is_refused(what: str, tmp_path: Path) -> None:
     folder = job_folder(tmp_path / "job", quick(), **changes)
     with pytest.raises(JobError, match=words):
         attempt(folder)
+
+
+def test_a_held_out_judge_with_the_trained_model_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judges = {"tint": Tint(), "held out": Tint("held out")}
+    for one in judges.values():
+        monkeypatch.setattr(one, "fingerprint", "one model", raising=False)
+    use_tiny(monkeypatch, judges)
+    with pytest.raises(JobError, match="the same model as “tint”"):
+        attempt(job_folder(tmp_path / "job", quick(), held_out=[HELD]))
 
 
 @pytest.mark.parametrize(("split", "words"), [("train", "no fixed case to look at"), ("look", "no case to train on")])

@@ -1,6 +1,7 @@
 """Learning from examples: the editor's own samples, which are made once, and given ones."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,32 @@ def test_missing_judgements_are_left_out_and_a_case_without_any_is_tried_again(t
     strict = offline(tmp_path / "other", quick(objective=DPO, most_missing=0.2), down)
     with pytest.raises(TooManyMissing, match=r"25% of the judgements of the samples .* only what is missing is made"):
         strict.prepare()
+
+
+def test_what_it_has_begun_to_learn_from_stays(tmp_path: Path) -> None:
+    """A judge that was silent on a case speaks again: a run that goes on must not learn from other pairs."""
+
+    def down(samples: Sequence[Sample]) -> list[float]:
+        return [math.nan if one.case.key == "case-2" else tint(one.picture) for one in samples]
+
+    config = quick(objective=DPO, most_missing=0.5)
+    offline(tmp_path, config, down).prepare()
+    later = offline(tmp_path, config)
+    later.learner.steps = 1
+    assert later.prepare()["lessons"] == 3
+
+
+@pytest.mark.parametrize("batch", [3, 16])
+def test_the_samples_of_a_case_are_judged_together(batch: int, tmp_path: Path) -> None:
+    """A share of wins compares them with each other."""
+    calls: list[Counter[str]] = []
+
+    def reward(samples: Sequence[Sample]) -> list[float]:
+        calls.append(Counter(one.case.key for one in samples))
+        return tints(samples)
+
+    assert offline(tmp_path, quick(objective=DPO, batch=batch), reward).prepare()["candidates"] == 16
+    assert [set(one.values()) for one in calls] == [{4}] * len(calls) and sum(map(len, calls)) == 4
 
 
 def test_a_run_without_a_lesson_is_refused_in_words(tmp_path: Path) -> None:

@@ -66,6 +66,12 @@ def test_the_ratio_leaves_1_with_the_second_step() -> None:
     assert online(dataclasses.replace(config, updates=1)).round(0)["clip_fraction"] == 0
 
 
+def test_what_dppo_leaves_out_is_told_by_its_own_threshold() -> None:
+    config = quick(group=6, batch=6, updates=2, learning_rate=1e-1, clip_range=1.0, region=DPPO, threshold=1e-10)
+    assert online(config).round(0)["clip_fraction"] > 0
+    assert online(dataclasses.replace(config, threshold=1.0)).round(0)["clip_fraction"] == 0
+
+
 @pytest.mark.parametrize("changes", [{"objective": NFT, "updates": 1}, {"objective": AWM}, {"kl": 0.1}])
 def test_other_objectives_learn(changes: dict[str, Any]) -> None:
     found = online(quick(**changes))

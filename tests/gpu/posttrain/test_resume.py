@@ -214,3 +214,18 @@ def test_a_held_out_judge_decides_which_lora_is_the_best(tmp_path: Path, monkeyp
     assert found["best_round"] == best and found["looks"]["best"]["round"] == best
     assert looks[1]["held out"]["trained"] is False and looks[1]["tint"]["trained"] is True
     assert looks[best]["tint"]["gain"] == pytest.approx(-looks[best]["held out"]["gain"])
+
+
+class Silent(Tint):
+    def judge(self, samples: Any) -> Any:
+        return [None for _ in samples]
+
+
+def test_a_share_of_wins_does_not_hide_which_lora_is_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a look each case is alone, and wins half. A held-out judge that never answers decides nothing either."""
+    use_tiny(monkeypatch, {"held out": Silent("held out")})
+    config: Config = quick(rounds=4, look_every=1, learning_rate=5e-2, group=6)
+    folder = job_folder(tmp_path / "job", config, held_out=[HELD], reward={"win_rate": True})
+    found = attempt(folder)
+    gains = {one["round"]: one["judges"]["tint"]["gain"] for one in events(folder, "look") if one["round"]}
+    assert found["best_round"] == max(gains, key=lambda number: gains[number]) and len(set(gains.values())) == 4

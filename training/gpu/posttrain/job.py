@@ -19,7 +19,7 @@ from training.gpu.posttrain.cases import LOOK, TRAIN, RunCase, WrongInput, read_
 from training.gpu.posttrain.looks import Looks
 from training.gpu.posttrain.offline import NothingToLearn, Offline
 from training.gpu.posttrain.online import Online
-from training.gpu.posttrain.rewarding import Rewarder, load_sources
+from training.gpu.posttrain.rewarding import Rewarder, Source, load_sources, refuse_same
 from training.gpu.posttrain.state import WrongState
 from training.gpu.posttrain.training import POOL, Training
 from training.gpu.several import Processes
@@ -47,6 +47,7 @@ def posttrain(run: JobRun) -> dict[str, Any]:
         held_out = load_sources(told.get("held_out") or [], run.folder) if processes.is_first else []
         for source in held_out:
             stack.callback(getattr(source, "close", lambda: None))
+        refuse_held_out(rewarder.sources, held_out)
         adapter = load_adapter(module, told["editor"].get("settings") or {}, config, processes.device)
         train = [one for one in cases if one.split == TRAIN]
         fixed = [one for one in cases if one.split == LOOK][: config.look_cases] if processes.is_first else []
@@ -115,6 +116,16 @@ def refuse(config: Config, cases: Sequence[RunCase], told: Mapping[str, Any], pr
             f"{processes} processes cannot share {config.groups} groups evenly. "
             f"Set groups to a multiple of {processes}."
         )
+
+
+def refuse_held_out(trained: Sequence[Source], held_out: Sequence[Source]) -> None:
+    """Raise JobError for a held-out judge that gives the reward too, by its name or by its model."""
+    if both := sorted({one.name for one in trained} & {one.name for one in held_out}):
+        raise JobError(
+            f"“{both[0]}” gives the reward and is a held-out judge too: it would not see cheating. "
+            "Leave it out of one of the two."
+        )
+    refuse_same(trained, held_out)
 
 
 @contextmanager

@@ -217,13 +217,26 @@ class Looks:
 
     def _gain(self, seen: Seen) -> float:
         assert self.base is not None
-        if not self.held_out:
-            return float(gain(self.base.reward, seen.reward, self.sources, Resampling(2)).value)
-        gains = [
-            gain(self.base.shares[one.name], seen.shares[one.name], self.sources, Resampling(2)).value
-            for one in self.held_out
-        ]
-        return float(np.mean(gains))
+        base, deciding = self.base, self._deciding()
+        if not deciding:
+            return float(gain(base.reward, seen.reward, self.sources, Resampling(2)).value)
+        gains = [gain(base.shares[name], seen.shares[name], self.sources, Resampling(2)).value for name in deciding]
+        return float(np.average(gains, weights=list(deciding.values())))
+
+    def _deciding(self) -> dict[str, float]:
+        """Weights of the judges whose gains decide which LoRA is the best; none where the reward does.
+
+        A held-out judge that said nothing of the base can never tell of a gain: the others decide. A share of wins is
+        always a half here, where each case is alone: its judges' scores take its place.
+        """
+        assert self.base is not None
+        held = [source.name for source in self.held_out]
+        if known := [name for name in held if np.isfinite(self.base.shares[name]).any()]:
+            return dict.fromkeys(known, 1.0)
+        spec = getattr(self.rewarder, "spec", None)
+        if not (spec and spec.win_rate):
+            return {}
+        return {name: spec.weight_of(name) for name in self.base.shares if name not in held and spec.weight_of(name)}
 
     def _shown(self) -> list[int]:
         """Places of the cases whose pictures are written, of as many tasks as there are."""

@@ -27,7 +27,7 @@ from training.gpu.posttrain.asking import Clock, Rewarding, check_missing, submi
 from training.gpu.posttrain.cases import Example, RunCase, picture
 from training.gpu.posttrain.rewarding.protocol import Sample
 from training.gpu.posttrain.rewarding.rewarder import Rewards
-from training.gpu.posttrain.rollout import LEAST_SIGMA, Pass, Slot, passes, sample, seed_of
+from training.gpu.posttrain.rollout import LEAST_SIGMA, Slot, passes, sample, seed_of
 from training.gpu.posttrain.state import Learner
 from training.gpu.several import Processes
 from training.posttraining import pairs
@@ -35,6 +35,7 @@ from training.posttraining.config import DPO, SAMPLED, Config
 
 UNDER_WAY = 2  # passes that are judged while the next one samples
 ROWS, NOTES = "latents", "notes"
+Made = tuple[Slot, Tensor, Sample]  # a sample with its latents
 
 
 class NothingToLearn(Exception):
@@ -83,7 +84,8 @@ class Offline:
         """Have the lessons ready; what to tell of them. ``done`` is told how many cases of all are sampled. Raises
         TooManyMissing, NothingToLearn."""
         if self.config.data == SAMPLED:
-            self._sample(done)
+            if not self.learner.steps:  # afterwards the lessons stay what they were, whatever a judge could say by now
+                self._sample(done)
             self.processes.agree(False)  # each waits until all have sampled
             candidates = self._pooled()
         else:
@@ -110,8 +112,8 @@ class Offline:
         mine = range(self.processes.rank, len(self.cases), self.processes.world)
         todo = [place for place in mine if not self._file(place).exists()]
         slots = [self._slot(place, one) for place in todo for one in range(self.config.samples)]
-        waiting: deque[tuple[Pass, Future[Rewards]]] = deque()
-        parts: dict[int, list[tuple[Slot, Tensor, float]]] = {}
+        waiting: deque[tuple[list[Made], Future[Rewards]]] = deque()
+        parts: dict[int, list[Made]] = {}
         finished = len(mine) - len(todo)
         for lot in passes(slots, self.conditions, self.config.batch):
             self.check()
@@ -119,39 +121,42 @@ class Offline:
             with self.clock.phase("sampling"):
                 made = sample(self.adapter, self.config, lot, told, random=range(0), count=self.config.steps)
                 pictures = self.adapter.decode(made.x0, told)
-            judged = [
-                Sample(self.cases[slot.place].case, slot.place, f"{self.cases[slot.place].key}, seed {slot.seed}", one)
-                for slot, one in zip(lot, pictures, strict=True)
-            ]
-            waiting.append((made, submit(self.rewarder, judged)))
+            for slot, x0, one in zip(lot, made.x0, pictures, strict=True):
+                case = self.cases[slot.place].case
+                judged = Sample(case, slot.place, f"{case.key}, seed {slot.seed}", one)
+                parts.setdefault(slot.place, []).append((slot, x0, judged))
+            # A case is judged whole: a reward may compare its samples with each other.
+            ready = [place for place, kept in parts.items() if len(kept) == self.config.samples]
+            whole = [one for place in ready for one in parts.pop(place)]
+            if whole:
+                waiting.append((whole, submit(self.rewarder, [judged for _, _, judged in whole])))
             while len(waiting) > UNDER_WAY:
-                finished += self._keep(*waiting.popleft(), parts)
+                finished += self._keep(*waiting.popleft())
                 done(finished, len(mine))
         while waiting:
-            finished += self._keep(*waiting.popleft(), parts)
+            finished += self._keep(*waiting.popleft())
             done(finished, len(mine))
 
     def _slot(self, place: int, one: int) -> Slot:
         seed = seed_of(self.config.seed, "pool", self.cases[place].number, one)
         return Slot(place, place, seed, seed)
 
-    def _keep(self, made: Pass, future: Future[Rewards], parts: dict[int, list[tuple[Slot, Tensor, float]]]) -> int:
-        """Write the cases that are complete; how many. A case that has no reward at all is not written: it is tried
-        again when the run goes on."""
+    def _keep(self, made: list[Made], future: Future[Rewards]) -> int:
+        """Write these cases; how many. A case that has no reward at all is not written: it is tried again when the run
+        goes on before it has learned anything."""
         with self.clock.phase("reward"):
             found = future.result()
         self.reasons.update(found.reasons)
-        for slot, x0, value in zip(made.slots, made.x0, found.values.tolist(), strict=True):
+        parts: dict[int, list[tuple[Slot, Tensor, float]]] = {}
+        for (slot, x0, _), value in zip(made, found.values.tolist(), strict=True):
             parts.setdefault(slot.place, []).append((slot, x0, value))
-        complete = [place for place, kept in parts.items() if len(kept) == self.config.samples]
-        for place in complete:
-            kept = parts.pop(place)
+        for place, kept in parts.items():
             values = [value for _, _, value in kept]
             if all(math.isnan(value) for value in values):
                 continue
             notes = {"seeds": [slot.seed for slot, _, _ in kept], "values": [_or_none(value) for value in values]}
             state.write(self._file(place), {ROWS: torch.stack([x0 for _, x0, _ in kept])}, {NOTES: json.dumps(notes)})
-        return len(complete)
+        return len(parts)
 
     def _pooled(self) -> list[Candidate]:
         """What the pool holds. Raises TooManyMissing."""

@@ -196,23 +196,24 @@ class Online:
         for taken in one.taken:
             base = self._base(taken.x, taken.sigmas[0], taken.told)[taken.owner] if self.config.kl else None
             v, move = policy(self.adapter, self.config, taken.x, taken.told, taken.owner, sigmas=taken.sigmas)
-            found = self._region(taken, move, values)
+            found = self._region(taken, move, values, kept)
             if is_first and found.ratio is not None:
                 ratio = found.ratio[kept]
                 tally.ratio_first = max([tally.ratio_first, *ratio.tolist()], key=lambda one: abs(one - 1))
             self._back(found, v, base, kept, total=total * len(one.taken), tally=tally)
 
-    def _region(self, taken: Taken, move: steps.Step, values: Tensor) -> losses.Loss:
+    def _region(self, taken: Taken, move: steps.Step, values: Tensor, kept: Tensor) -> losses.Loss:
         config = self.config
         bound = config.advantage_clip
         if config.region == CLIP:
             chance = steps.policy_log_prob(config.dynamics, taken.next, move)
-            return losses.grpo(chance, taken.log_prob, values, config.clip_range, advantage_clip=bound)
+            clip = config.clip_range
+            return losses.grpo(chance, taken.log_prob, values, clip, advantage_clip=bound, kept=kept)
         told = (move.mean, taken.mean, move.noise_std, taken.noise, values)
         if config.region == GUARD:
-            return losses.guard(*told, clip_range=config.clip_range, advantage_clip=bound)
+            return losses.guard(*told, clip_range=config.clip_range, advantage_clip=bound, kept=kept)
         assert config.region == DPPO
-        return losses.dppo(*told, threshold=config.threshold, advantage_clip=bound)
+        return losses.dppo(*told, threshold=config.threshold, advantage_clip=bound, kept=kept)
 
     def _matching(self, made: list[Pass], number: int) -> dict[int, list[tuple[Tensor, Tensor, Tensor]]]:
         """For each pass the noise levels (samples,), the noise, and the old policy's velocity there. A group has one
@@ -256,7 +257,8 @@ class Online:
             else:
                 assert config.objective == AWM
                 clip = config.clip_range
-                found = losses.awm(v, old, one.x0, noise, t, advantages=values, clip_range=clip, advantage_clip=bound)
+                told = {"advantages": values, "clip_range": clip, "advantage_clip": bound, "kept": kept}
+                found = losses.awm(v, old, one.x0, noise, t, **told)
             self._back(found, v, base, kept, total=total * len(draws), tally=tally)
 
     def _base(self, x: Tensor, sigma: Tensor, conditions: Sequence[Condition]) -> Tensor:
@@ -276,9 +278,8 @@ class Online:
         (loss / total).backward()
         tally.loss += float(loss.detach())
         tally.count += float(kept.sum())
-        if found.ratio is not None:
-            ratio = found.ratio[kept]
-            tally.clipped += float(((ratio - 1).abs() > self.config.clip_range).sum())
+        if found.clipped is not None:
+            tally.clipped += float(found.clipped * kept.sum())
 
     def _told(
         self, number: int, every: np.ndarray[Any, Any], rewards: Rewards, advantages: Advantages, tally: Tally

@@ -31,6 +31,7 @@ __all__ = [
     "load_rewarder",
     "load_source",
     "load_sources",
+    "refuse_same",
 ]  # fmt: skip
 
 KINDS = {  # the module of this folder that loads each; a module may need libraries that others do not
