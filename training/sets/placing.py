@@ -84,7 +84,10 @@ def _with_paths(group: Group, names: Mapping[str, str]) -> Group:
 
 
 def link(name: str, path: Path) -> None:
-    """A stored file at ``path``: a hard link where the storage is a folder of this disk, else a copy. Raises JobError."""
+    """A stored file at ``path``: a hard link where the storage is a folder of this disk, else a copy.
+
+    Raises JobError.
+    """
     if path.exists():
         return
     part = path.with_name(path.name + ".part")
