@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils.text import slugify
 
 from drawnworld.dataset import write_dataset
 from tests.e2e.conftest import Person
@@ -17,7 +18,7 @@ from tests.e2e.test_up import until
 
 OWN, DEMO, CALIBRATION = "My scenes", "Demo: drawn world", "Demo: calibration"
 STUDY, SET, MODEL = "Rank edits of drawn scenes", "Ranked scenes", "Scenes"
-EDITOR, BENCHMARK = "Rough, trained", "Test scenes"
+EDITOR, BENCHMARK = "Better than rough", "Test scenes"
 EMBEDDED = "Embedded judge of the drawn world"
 ROUGH = "CPU editor: rough"
 LONG = 420_000
@@ -234,7 +235,7 @@ def test_6_post_train_the_editor(person: Enter) -> None:
     shot(admin, "tour-6-run")
     press(admin, "#run-state a.primary")
     with page.expect_download() as download:
-        page.click("main a:has-text('safetensors')")
+        page.click("main a:has-text('Download the LoRA')")
     assert Path(download.value.path()).stat().st_size > 10_000
     shot(admin, "tour-6-trained-editor")
 
@@ -267,10 +268,7 @@ def test_7_benchmark_it(person: Enter) -> None:
 def begin_proof(admin: Person) -> str:
     """The proof's address."""
     page = admin.page
-    admin.go("/runs/")
-    press(admin, f"main a:has-text('{EDITOR}') >> nth=0")
-    if not page.locator("#blind-proofs a.button").count():
-        press(admin, f"main a:has-text('{EDITOR}') >> nth=0")
+    admin.go(f"/trained-editors/{slugify(EDITOR)}/")
     press(admin, "#blind-proofs a.button")
     page.fill("[name=cases]", "8")
     page.check("label:has-text('carol') input")

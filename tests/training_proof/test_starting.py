@@ -162,8 +162,11 @@ def test_wishes_that_cannot_be_met_are_refused(data: Dataset, field: str, words:
 
 def test_too_few_people_are_refused(data: Dataset) -> None:
     judges = make.people(2)
-    refused(data, "people", "3 different people, and 2 are chosen", people=tuple(judges), raters=3)
-    refused(data, "people", "2 different people, and 1 are chosen", people=(judges[0], judges[0]), raters=2)
+    refused(data, "people", "3 different people, and 2 are chosen", people=tuple(judges), raters=3, later=False)
+    refused(
+        data, "people", "2 different people, and 1 are chosen", people=(judges[0], judges[0]), raters=2, later=False
+    )
+    assert make.proof(data, people=(judges[0],), raters=2, later=True).state == "open", "others come later"
 
 
 def test_people_who_can_look_it_up_are_refused(data: Dataset, bob: User) -> None:

@@ -86,7 +86,7 @@ def _people(wish: Wish) -> str:
         ) % {"names": ", ".join(seeing)}
     if not wish.people and not wish.later:
         return _("Choose who judges, or say that you add people later.")
-    if wish.people and len(set(wish.people)) < wish.raters:
+    if not wish.later and len(set(wish.people)) < wish.raters:
         return _("Every item is judged by %(raters)d different people, and %(people)d are chosen.") % {
             "raters": wish.raters,
             "people": len(set(wish.people)),
