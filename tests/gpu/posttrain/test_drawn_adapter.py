@@ -156,3 +156,25 @@ def test_settings_that_cannot_be_trained_are_refused() -> None:
         load({"base": "rough"}, quick(size=128))
     with pytest.raises(EditorError, match="base must be one of"):
         load({"base": "unheard"}, quick())
+
+
+def test_the_quick_way_differs_by_rounding_and_leaves_every_weight_as_it_was() -> None:
+    found = adapter()
+    trained(found)
+    conditions = found.encode(CASES)
+    x = torch.cat([found.noise(one, [seed]) for one, seed in zip(conditions, SEEDS, strict=True)])
+    sigma = torch.full((len(x),), 0.7)
+    before = {name: value.clone() for name, value in found.transformer.named_parameters()}
+    needed = {name: value.requires_grad for name, value in found.transformer.named_parameters()}
+    with torch.no_grad():
+        slow = found.velocity(x, sigma, conditions)
+        with found.base():
+            base = found.velocity(x, sigma, conditions)
+        with found.quick():
+            quick_way = found.velocity(x, sigma, conditions)
+        again = found.velocity(x, sigma, conditions)
+    assert torch.allclose(quick_way, slow, atol=1e-4, rtol=1e-4)
+    assert (slow - base).abs().max() > 100 * (slow - quick_way).abs().max(), "the LoRA counts, and is in it"
+    assert torch.equal(again, slow)
+    assert all(torch.equal(before[name], value) for name, value in found.transformer.named_parameters())
+    assert needed == {name: value.requires_grad for name, value in found.transformer.named_parameters()}

@@ -67,6 +67,11 @@ class Adapter(Protocol):
         """Pictures as latents x0 (samples, tokens, channels), for objectives that learn from given pictures."""
         ...
 
+    def quick(self) -> AbstractContextManager[None]:
+        """Within it ``velocity`` may be computed faster, and differ by rounding: for steps that nothing is learned
+        from."""
+        ...
+
     def base(self) -> AbstractContextManager[None]:
         """Within it the adapter is off: the frozen base."""
         ...

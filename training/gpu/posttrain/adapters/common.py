@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -197,6 +197,9 @@ class PipelineAdapter:
     def vae_encode(self, picture: Image.Image) -> Tensor:
         """Packed latents [1, tokens, channels] of a picture that has its size already."""
         raise NotImplementedError
+
+    def quick(self) -> AbstractContextManager[None]:
+        return nullcontext()  # folding would round the LoRA to the weights' type, and take their memory twice
 
     def base(self) -> AbstractContextManager[None]:
         return lora.without(self.pipeline.transformer)

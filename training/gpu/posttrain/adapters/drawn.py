@@ -5,8 +5,8 @@ Every number is made as the pipeline makes it, so that a path without noise ends
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from copy import deepcopy
 from typing import Any
 
@@ -121,10 +121,11 @@ class DrawnAdapter:
     def latents(self, pictures: Sequence[Image.Image], conditions: Sequence[Condition]) -> Tensor:
         return self._packed([picture.convert("RGB") for picture in pictures])
 
-    @contextmanager
-    def base(self) -> Iterator[None]:
-        with lora.without(self.transformer):
-            yield
+    def quick(self) -> AbstractContextManager[None]:
+        return lora.folded(self.transformer)
+
+    def base(self) -> AbstractContextManager[None]:
+        return lora.without(self.transformer)
 
     def _packed(self, pictures: Sequence[Image.Image]) -> Tensor:
         pixels = self.pipeline.image_processor.preprocess(list(pictures), SIZE, SIZE).to(self.device)
