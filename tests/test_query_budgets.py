@@ -111,7 +111,7 @@ PAGES: dict[str, tuple[Callable[[int, User], None], int]] = {
     "exports": (add_exports, 6),
     "people": (add_people, 6),
     "work": (add_studies, 8),
-    "overview": (add_to_overview, 31),
+    "overview": (add_to_overview, 34),
     "attribution": (add_attributions, 6),
 }
 
