@@ -18,7 +18,7 @@ from tests.e2e.test_up import until
 
 OWN, DEMO, CALIBRATION = "My scenes", "Demo: drawn world", "Demo: calibration"
 STUDY, SET, MODEL = "Rank edits of drawn scenes", "Ranked scenes", "Scenes"
-EDITOR, BENCHMARK = "Better than rough", "Test scenes"
+EDITOR, BENCHMARK = "Trained on the model", "Held-out scenes"
 EMBEDDED = "Embedded judge of the drawn world"
 ROUGH = "CPU editor: rough"
 LONG = 420_000
@@ -212,7 +212,7 @@ def test_6_post_train_the_editor(person: Enter) -> None:
     page.select_option("[name=base]", label=ROUGH)
     page.select_option("[name=dataset]", label=DEMO)
     choose(admin, "reward_1", MODEL)
-    choose(admin, "held_out_1", EMBEDDED)
+    choose(admin, "held_out_1", f"{EMBEDDED} with each task")
     for name, value in {"rounds": 8, "groups": 4, "group": 6}.items():
         page.fill(f"[name={name}]", str(value))
     page.click("summary:has-text('Advanced')")

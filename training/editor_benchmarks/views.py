@@ -106,10 +106,10 @@ def change_editor_benchmark(request: HttpRequest, slug: str) -> HttpResponse:
 def editor_benchmark_gallery(request: HttpRequest, slug: str) -> HttpResponse:
     """``?editor=SLUG`` is compared with the base."""
     found = _found(request, slug)
-    others = found.editors.exclude(pk=found.base_id).order_by("slug")
     asked = request.GET.get("editor", "")
-    other = others.filter(slug=asked).first() if asked else others.first()
-    if found.base is None or other is None:
+    others = found.editors.filter(slug=asked) if asked else found.editors.order_by("slug")
+    other = others.exclude(pk=found.base.pk).first() if found.base else None
+    if other is None:
         raise Http404(_("There are no two editors to compare."))
     return render(request, "editor_benchmarks/gallery.html", queries.gallery(found, other, request.GET))
 
