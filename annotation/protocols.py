@@ -48,8 +48,64 @@ class Dimension:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What an annotator passes before live work. Each step is left out where it is empty, off or has no items.
+
+    ``consent``: Markdown that they agree to. ``viewing``: check of window, zoom and screen, with a window of at least
+    ``least_width`` CSS pixels. ``pass_mark``: share of right answers in the qualification; ``tries``: how often.
+    """
+
+    consent: str = ""
+    viewing: bool = False
+    least_width: int = 1024
+    pass_mark: float = 0.8
+    tries: int = 2
+
+    def __post_init__(self) -> None:
+        if not 0 < self.pass_mark <= 1 or not 1 <= self.tries <= 20:
+            raise ProtocolError("The pass mark is a share above 0 and up to 1, with 1 to 20 tries.")
+        if not 320 <= self.least_width <= 8000:
+            raise ProtocolError("The least width of the window is 320 to 8,000 pixels.")
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What watches live work; each is off at 0. What they find is a concern for a person to decide on.
+
+    ``gold_every``, ``attention_every``, ``repeat_every``: one hidden item after so many. ``source_share``,
+    ``duplicate_share``: of the groups (or cases), those with the untouched source, or one candidate twice, among them.
+    ``least_seconds``: an answer below it is hasty. ``straight_run``: so many equal answers in a row are a straight
+    line. ``allowed``: share of failed checks that is still borne; ``least``: checks before anything is said.
+    """
+
+    gold_every: int = 0
+    attention_every: int = 0
+    repeat_every: int = 0
+    source_share: float = 0.0
+    duplicate_share: float = 0.0
+    least_seconds: float = 0.0
+    straight_run: int = 0
+    allowed: float = 0.3
+    least: int = 5
+
+    def __post_init__(self) -> None:
+        shares = (self.source_share, self.duplicate_share, self.allowed)
+        counts = (self.gold_every, self.attention_every, self.repeat_every, self.straight_run)
+        if not all(0 <= share <= 1 for share in shares):
+            raise ProtocolError("Shares of checks go from 0 to 1.")
+        if not all(0 <= count <= 1000 for count in counts) or not 0 <= self.least_seconds <= 600:
+            raise ProtocolError("Checks come after 0 to 1,000 items, and the least time is 0 to 600 seconds.")
+        if not 1 <= self.least <= 1000:
+            raise ProtocolError("A concern needs 1 to 1,000 checks.")
+
+
+@dataclass(frozen=True)
 class Protocol:
-    """``raters`` judge every unit; ``extra_raters`` more are asked once where W stays below ``agreement``."""
+    """``raters`` judge every unit; ``extra_raters`` more are asked once where agreement stays below ``agreement``.
+
+    ``split_raters``: other numbers of raters for the cases of a split, such as 15 on the test split. ``block``: groups
+    larger than this are shown as blocks of so many candidates, each candidate in ``block_times`` blocks; 0: whole.
+    """
 
     kind: str
     dimensions: tuple[Dimension, ...]
@@ -59,6 +115,11 @@ class Protocol:
     duels: str = "extremes"
     session_minutes: int = 30  # ITU-R BT.500 asks for sessions of at most half an hour
     break_minutes: int = 5
+    split_raters: dict[str, int] = field(default_factory=dict)
+    block: int = 0
+    block_times: int = 3
+    entry: Entry = Entry()
+    checks: Checks = Checks()
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -71,6 +132,10 @@ class Protocol:
             raise ProtocolError(f"Unknown depth of duels: {self.duels}.")
         if not 1 <= self.session_minutes <= 240 or not 1 <= self.break_minutes <= 240:
             raise ProtocolError("Sessions and breaks last 1 to 240 minutes.")
+        if not all(1 <= raters <= 100 for raters in self.split_raters.values()):
+            raise ProtocolError("Raters per item: 1 to 100.")
+        if self.block and not 2 <= self.block <= 23 or not 1 <= self.block_times <= 10:
+            raise ProtocolError("A block has 2 to 23 candidates, and each candidate is in 1 to 10 blocks.")
         for dimension in self.dimensions:
             if not dimension.is_sound:
                 raise ProtocolError(f"The scale of {dimension.label} does not lead from its low end to its high one.")
@@ -80,6 +145,9 @@ class Protocol:
         """The dimensions that are separate units of work: one pass each when ranking, all at once otherwise."""
         return tuple(d.key for d in self.dimensions) if self.kind == RANKING else ("",)
 
+    def raters_of(self, split: str) -> int:
+        return self.split_raters.get(split, self.raters)
+
     def dimension(self, key: str) -> Dimension:
         return next(d for d in self.dimensions if d.key == key)
 
@@ -88,7 +156,12 @@ class Protocol:
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Protocol:
-        return cls(**{**value, "dimensions": tuple(Dimension(**d) for d in value["dimensions"])})
+        parts = {
+            "dimensions": tuple(Dimension(**d) for d in value["dimensions"]),
+            "entry": Entry(**value.get("entry", {})),
+            "checks": Checks(**value.get("checks", {})),
+        }
+        return cls(**{**value, **parts})
 
 
 HP_ANCHORS = {

@@ -10,20 +10,43 @@ from annotation.models.curation import (
     UnmadeReason,
 )
 from annotation.models.judging import Assignment, Event, Flag, Judgement, Mark
-from annotation.models.library import Candidate, Case, Dataset, Editor, Fault, Split, StoredImage, Task, TaskGroup
-from annotation.models.studies import Item, ItemCandidate, Member, Study, StudyState, Unit
+from annotation.models.library import Candidate, Case, Control, Dataset, Editor, Fault, Split, StoredImage, Task, TaskGroup
+from annotation.models.quality import (
+    Adjudication,
+    Check,
+    CheckKind,
+    Concern,
+    ConcernKind,
+    ConcernState,
+    Exclusion,
+    GuidelineExample,
+    Guidelines,
+    QualificationTry,
+    Reference,
+)
+from annotation.models.studies import Item, ItemCandidate, Member, Purpose, Study, StudyState, Unit
 
 __all__ = [
+    "Adjudication",
     "Assignment",
     "Candidate",
     "Case",
     "Category",
+    "Check",
+    "CheckKind",
+    "Concern",
+    "ConcernKind",
+    "ConcernState",
+    "Control",
     "Dataset",
     "DatasetVersion",
     "Editor",
     "Event",
+    "Exclusion",
     "Fault",
     "Flag",
+    "GuidelineExample",
+    "Guidelines",
     "Item",
     "ItemCandidate",
     "Judgement",
@@ -31,6 +54,9 @@ __all__ = [
     "Member",
     "Proposal",
     "ProposalState",
+    "Purpose",
+    "QualificationTry",
+    "Reference",
     "Source",
     "Split",
     "StoredImage",

@@ -160,8 +160,26 @@ class CandidateQuerySet(models.QuerySet["Candidate"]):
         return self.exclude(fault="").exclude(fault_kept=True)
 
 
+class Control(models.TextChoices):
+    """A candidate that tests the annotator, not an editor."""
+
+    SOURCE = "source", _("the untouched source")
+    DUPLICATE = "duplicate", _("another candidate once more")
+
+
+class CandidateManager(models.Manager["Candidate"]):
+    """Candidates that an editor made: controls are nobody's business but the annotation pages' and their checks'."""
+
+    def get_queryset(self) -> CandidateQuerySet:
+        return CandidateQuerySet(self.model, using=self._db).filter(control="")
+
+
 class Candidate(Row):
-    """An edited image that an editor made for a case. All candidates of a case are its group."""
+    """An edited image that an editor made for a case. All candidates of a case are its group.
+
+    ``control``: put among a study's candidates to check attention. ``objects`` and the relations from cases, items and
+    editors leave controls out; ``everything`` and the keys that marks and orders hold have them.
+    """
 
     case = models.ForeignKey(Case, on_delete=models.CASCADE, related_name="candidates")
     editor = models.ForeignKey(Editor, on_delete=models.PROTECT, related_name="candidates")
@@ -177,11 +195,22 @@ class Candidate(Row):
     fault_kept = models.BooleanField(null=True)  # a person's decision on the fault; None: nobody has looked
     fault_decided_by = models.ForeignKey(USER, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
 
-    objects = CandidateQuerySet.as_manager()
+    control = models.CharField(max_length=9, choices=Control.choices, blank=True, default="")
+    duplicate_of = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="+")
+
+    objects = CandidateManager.from_queryset(CandidateQuerySet)()
+    everything = CandidateQuerySet.as_manager()
 
     class Meta:
+        base_manager_name = "everything"
+        default_manager_name = "objects"
         constraints = [
             models.UniqueConstraint(fields=["case", "editor", "seed", "settings_hash"], name="candidate_once"),
+            models.CheckConstraint(
+                condition=models.Q(control__in=["", "source"], duplicate_of=None)
+                | models.Q(control="duplicate", duplicate_of__isnull=False),
+                name="candidate_control_known",
+            ),
             models.CheckConstraint(condition=models.Q(fault__in=["", *Fault.values]), name="candidate_fault_known"),
         ]
         indexes = [

@@ -94,6 +94,19 @@ class Member(Row):
     done = models.PositiveIntegerField(default=0)
     day = models.DateField(null=True, blank=True)
     done_that_day = models.PositiveIntegerField(default=0)
+    # The way in: what stands between this annotator and live work, see annotation.entry.
+    consented_at = models.DateTimeField(null=True, blank=True)
+    guidelines_read = models.PositiveIntegerField(default=0)  # number of the version; 0: none
+    viewing = models.JSONField(default=dict, blank=True)  # what the viewing check measured
+    viewed_at = models.DateTimeField(null=True, blank=True)
+    trained_at = models.DateTimeField(null=True, blank=True)
+    qualified_at = models.DateTimeField(null=True, blank=True)
+    # Paused by a person: no live work until they lift it. ``paused_words`` is shown to the annotator.
+    paused_at = models.DateTimeField(null=True, blank=True)
+    paused_words = models.TextField(blank=True)
+    paused_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["study", "user"], name="member_once")]
@@ -116,6 +129,17 @@ class ItemCandidate(models.Model):
         constraints = [models.UniqueConstraint(fields=["item", "candidate"], name="item_candidate_once")]
 
 
+class Purpose(models.TextChoices):
+    """What a unit is for. Judgements of any but live units never count for results."""
+
+    LIVE = "live", _("Live work")
+    TRAINING = "training", _("Training")
+    QUALIFICATION = "qualification", _("Qualification")
+    GOLD = "gold", _("Hidden gold item")
+    ATTENTION = "attention", _("Attention check")
+    REPEAT = "repeat", _("Repeat of an item")
+
+
 class Unit(Row):
     """One (item, dimension, round) that waits for ``target`` annotators. ``dimension`` is empty where all go together.
 
@@ -127,6 +151,7 @@ class Unit(Row):
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="units")
     dimension = models.CharField(max_length=40, blank=True)
     round = models.PositiveSmallIntegerField(default=1)
+    purpose = models.CharField(max_length=13, choices=Purpose.choices, default=Purpose.LIVE)
     target = models.PositiveSmallIntegerField()
     taken = models.PositiveSmallIntegerField(default=0)
     done = models.PositiveSmallIntegerField(default=0)
@@ -137,7 +162,10 @@ class Unit(Row):
             models.UniqueConstraint(fields=["item", "dimension", "round"], name="unit_once"),
             models.CheckConstraint(condition=Q(taken__lte=F("target")), name="unit_not_overtaken"),
             models.CheckConstraint(condition=Q(done__lte=F("taken")), name="unit_done_was_taken"),
+            models.CheckConstraint(condition=Q(purpose__in=Purpose.values), name="unit_purpose_known"),
         ]
         indexes = [
-            models.Index(fields=["study", "shuffle"], condition=Q(taken__lt=F("target")), name="unit_open"),
+            models.Index(
+                fields=["study", "shuffle"], condition=Q(taken__lt=F("target"), purpose="live"), name="unit_open_live"
+            ),
         ]

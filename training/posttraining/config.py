@@ -41,7 +41,8 @@ class Config:
     ``window``: how many steps of the path are random and trained, 0 for all that can be; it begins in the
     ``window_share`` of the path after its first ``window_from``, at a place that depends on the seed and the rollout
     alone. ``noise_level``: a of the SDE or of CPS. ``shared_noise``: a group begins from one noise; it is then one path
-    until the window begins, and its first random step is computed once.
+    until the window begins, and its first random step is computed once. ``opposite``: the samples of a group go in
+    pairs whose random steps take opposite noises, so that what the noise alone does cancels.
 
     Update: ``updates`` optimiser steps a rollout. ``region``: what holds the policy near that of the rollout, with
     ``clip_range``, or for dppo the ``threshold`` of its divergence. ``kl``: weight of the velocity's squared distance
@@ -73,6 +74,7 @@ class Config:
     dynamics: str = SDE
     noise_level: float = 0.7
     shared_noise: bool = True
+    opposite: bool = False
     updates: int = 2
     region: str = CLIP
     clip_range: float = 1e-4
@@ -157,6 +159,7 @@ CHECKS: Mapping[str, Check] = {
     "dynamics": one_of(*DYNAMICS),
     "noise_level": number(0.01, 5),
     "shared_noise": YES_NO,
+    "opposite": YES_NO,
     "updates": whole(1, 100),
     "region": one_of(*REGIONS),
     "clip_range": number(1e-8, 1),

@@ -27,7 +27,7 @@ PRESET_LABELS = {
 FIRST = ("rounds", "groups", "group", "steps", "size", "learning_rate", "lora_rank")
 FOLDED = (
     "objective", "data", "samples", "dynamics", "window", "window_from", "window_share", "noise_level", "shared_noise",
-    "updates", "region", "clip_range", "threshold", "kl", "spread", "least_spread", "advantage_clip",
+    "opposite", "updates", "region", "clip_range", "threshold", "kl", "spread", "least_spread", "advantage_clip",
     "nft_beta", "times", "dpo_beta", "poor", "half", "top", "examples",
     "lora_alpha", "lora_targets", "weight_decay", "warmup", "decay", "clip", "ema",
     "look_every", "look_cases", "look_steps", "most_missing",
@@ -81,6 +81,7 @@ LABELS: dict[str, tuple[Any, Any]] = {
     "window_share": (_("Share of the path in which the window begins"), _("After the share before it.")),
     "noise_level": (_("Noise of a random step"), ""),
     "shared_noise": (_("A group begins from one noise"), ""),
+    "opposite": (_("Random steps in opposite pairs"), _("What the noise alone does cancels within a pair.")),
     "updates": (_("Optimiser steps a round"), ""),
     "region": (_("What holds the new editor near the old one"), ""),
     "clip_range": (_("Clip range"), _("Small: the ratio is a mean over all numbers of a picture.")),

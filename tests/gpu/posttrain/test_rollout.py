@@ -88,6 +88,16 @@ def test_samples_have_seeds_of_their_own_and_groups_are_numbers() -> None:
     assert all(0 <= one.seed < 2**63 for one in slots)
 
 
+def test_samples_in_opposite_pairs_share_their_noise_and_turn_it_round() -> None:
+    slots = slots_of(quick(groups=2, group=5, opposite=True), [1, 1], 5)
+    assert [one.sign for one in slots] == [1, -1, 1, -1, 1] * 2
+    for first in (0, 2, 5, 7):
+        assert slots[first].path_seed == slots[first + 1].path_seed
+    assert len({one.path_seed for one in slots}) == 6
+    noise = rolled(quick(), slots, range(1, 2)).taken[0].noise
+    assert torch.equal(noise[0], -noise[1]) and torch.equal(noise[2], -noise[3]) and not torch.equal(noise[0], noise[2])
+
+
 def test_passes_hold_whole_groups_where_they_fit_and_one_shape() -> None:
     wide = [Condition((1,), {}), Condition((2,), {})]
     slots = [Slot(group % 2, group, 0, 0) for group in range(6) for _ in range(4)]

@@ -32,6 +32,7 @@ class Slot:
     group: int
     seed: int  # of the first noise
     path_seed: int  # of the noise on the way
+    sign: int = 1  # -1: that noise turned round
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,9 @@ def slots_of(config: Config, places: Sequence[int], number: int) -> list[Slot]:
         for one in range(config.group):
             first = "shared" if shared else one
             seed = seed_of(config.seed, "noise", number, group, first)
-            found.append(Slot(place, group, seed, seed_of(config.seed, "path", number, group, one)))
+            pair, turned = divmod(one, 2) if config.opposite else (one, 0)
+            path_seed = seed_of(config.seed, "path", number, group, pair)
+            found.append(Slot(place, group, seed, path_seed, -1 if turned else 1))
     return found
 
 
@@ -141,12 +144,14 @@ def sample(
     leads = [owner.index(number) for number in range(len(first))]
     told, taken = [conditions[place] for place in leads], []
     x = torch.cat([adapter.noise(conditions[place], [slots[place].seed]) for place in leads]).float()
+    signs = torch.tensor([slot.sign for slot in slots], device=x.device)
     rows = torch.tensor(owner, device=x.device)
     for step in range(count):
         if step not in random:
             x = _ordinary(adapter, x, sigmas, step, told, is_long=len(x) == len(slots))
             continue
         noise = torch.cat([torch.randn((1, *x.shape[1:]), generator=one) for one in generated]).to(x)
+        noise = noise * signs.view(-1, *[1] * (x.dim() - 1))
         now = (sigmas[step], sigmas[step + 1], sigmas[1])
         _, move = policy(adapter, config, x, told, rows, sigmas=now)
         after = move.sample(noise)
