@@ -9,7 +9,7 @@ from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from annotation import assign
-from annotation.models import Assignment, ItemCandidate, Member, Study, Unit
+from annotation.models import Assignment, ItemCandidate, Member, Purpose, Study, Unit
 from annotation.protocols import RANKING
 
 LEASE = timedelta(minutes=20)
@@ -116,7 +116,7 @@ def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
 def _open_units(member: Member) -> QuerySet[Unit]:
     """Units with a free place that this annotator never had."""
     had = Assignment.objects.filter(unit=OuterRef("pk"), annotator=member.user)
-    return Unit.objects.filter(study=member.study, taken__lt=F("target")).exclude(Exists(had))
+    return Unit.objects.filter(study=member.study, purpose=Purpose.LIVE, taken__lt=F("target")).exclude(Exists(had))
 
 
 def _take_rest_of_group(member: Member, count: int) -> list[Unit]:

@@ -134,7 +134,7 @@ class Protocol:
             raise ProtocolError("Sessions and breaks last 1 to 240 minutes.")
         if not all(1 <= raters <= 100 for raters in self.split_raters.values()):
             raise ProtocolError("Raters per item: 1 to 100.")
-        if self.block and not 2 <= self.block <= 23 or not 1 <= self.block_times <= 10:
+        if (self.block and not 2 <= self.block <= 23) or not 1 <= self.block_times <= 10:
             raise ProtocolError("A block has 2 to 23 candidates, and each candidate is in 1 to 10 blocks.")
         for dimension in self.dimensions:
             if not dimension.is_sound:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
-from annotation.models import Case, Dataset, Judgement, Member, Study, StudyState, Task, Unit
+from annotation.models import Case, Dataset, Judgement, Member, Purpose, Study, StudyState, Task, Unit
 from webapp.accounts.models import User
 
 
@@ -40,7 +40,7 @@ def studies() -> QuerySet[Study]:
 def study_progress(studies: Sequence[Study]) -> list[dict[str, int]]:
     """Of each study: units of work in all, finished and in work, extra answers, people, and simulated annotators.
     Three queries."""
-    units = Unit.objects.filter(study__in=studies).order_by().values_list("study")
+    units = Unit.objects.filter(study__in=studies, purpose=Purpose.LIVE).order_by().values_list("study")
     sums = {row[0]: row[1:] for row in units.annotate(wanted=Sum("target"), held=Sum("taken"), ready=Sum("done"))}
     extra = _count_by_study(Judgement.objects.filter(study__in=studies, is_extra=True))
     kinds = Member.objects.filter(study__in=studies).order_by().values_list("study", "user__is_simulated")

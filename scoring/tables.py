@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from django.db.models import QuerySet
 
-from annotation.models import Mark, Study
+from annotation.models import Exclusion, Mark, Purpose, Study
 from scoring.stats.table import Rankings, Ratings
 from webapp.accounts.models import SIMULATED
 
@@ -19,8 +19,11 @@ def annotator_name(pk: int, is_simulated: bool) -> str:
 
 
 def counted_marks(study: Study, *, include_extra: bool = False) -> QuerySet[Mark]:
-    """Marks of the judgements that count: not extra, and not excused by a flag (broken, unsafe, cannot judge)."""
-    marks = Mark.objects.filter(judgement__study=study).exclude(judgement__flag__in=EXCUSES)
+    """Marks of the judgements that count: live work, not extra, not excused by a flag (broken, unsafe, cannot judge),
+    by nobody who was excluded; of candidates that an editor made, not of those that check attention."""
+    excluded = Exclusion.objects.filter(study=study, lifted_at=None).values("annotator")
+    marks = Mark.objects.filter(judgement__study=study, judgement__unit__purpose=Purpose.LIVE, candidate__control="")
+    marks = marks.exclude(judgement__flag__in=EXCUSES).exclude(judgement__annotator__in=excluded)
     return marks if include_extra else marks.filter(judgement__is_extra=False)
 
 

@@ -7,6 +7,15 @@ from django.conf import settings
 from django.db import migrations, models
 
 
+def first_versions(apps, _editor):
+    """The guidelines that a study has are their first version."""
+    study, guidelines = apps.get_model("annotation", "Study"), apps.get_model("annotation", "Guidelines")
+    rows = study.objects.exclude(guidelines="").values_list("pk", "guidelines", "created_by_id", "created_at")
+    guidelines.objects.bulk_create(
+        guidelines(study_id=pk, number=1, text=text, created_by_id=by, created_at=at) for pk, text, by, at in rows
+    )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -306,4 +315,5 @@ class Migration(migrations.Migration):
             model_name='qualificationtry',
             constraint=models.UniqueConstraint(fields=('member', 'number'), name='try_once'),
         ),
+        migrations.RunPython(first_versions, migrations.RunPython.noop),
     ]

@@ -10,7 +10,18 @@ from annotation.models.curation import (
     UnmadeReason,
 )
 from annotation.models.judging import Assignment, Event, Flag, Judgement, Mark
-from annotation.models.library import Candidate, Case, Control, Dataset, Editor, Fault, Split, StoredImage, Task, TaskGroup
+from annotation.models.library import (
+    Candidate,
+    Case,
+    Control,
+    Dataset,
+    Editor,
+    Fault,
+    Split,
+    StoredImage,
+    Task,
+    TaskGroup,
+)
 from annotation.models.quality import (
     Adjudication,
     Check,
