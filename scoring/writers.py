@@ -1,7 +1,9 @@
 """Tables to files: CSV, JSON lines, Parquet. Rows are streamed; the same rows give the same bytes."""
 
 import csv
+import io
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 CHUNK = 10_000
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet runs
+NUMBER = re.compile(r"-?[0-9.]+(?:e[+-]?[0-9]+)?")
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every file in an archive: the day of the export is no part of its content
 
 
@@ -40,9 +44,23 @@ def write_csv(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int
 def _csv_cell(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value  # a spreadsheet would run it as a formula
+    if isinstance(value, str) and value.startswith(FORMULA):
+        return "'" + value
     return value
+
+
+def csv_line(values: Iterable[Any]) -> str:
+    """One line of CSV for a table that is streamed. Words that a spreadsheet would run get an apostrophe; figures that
+    are text already, such as -0.5, do not."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerow(
+        [value if _is_figure(value) else _csv_cell(value) for value in values]
+    )
+    return out.getvalue()
+
+
+def _is_figure(value: Any) -> bool:
+    return isinstance(value, str) and NUMBER.fullmatch(value) is not None
 
 
 def write_jsonl(path: Path, columns: Sequence[Column], rows: Iterable[Row]) -> int:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from scoring.writers import CHUNK, WRITERS, Column, archive, write_csv, write_jsonl, write_parquet
+from scoring.writers import CHUNK, WRITERS, Column, archive, csv_line, write_csv, write_jsonl, write_parquet
 
 COLUMNS = (
     Column("case", "text", "key"),
@@ -101,6 +101,10 @@ def test_a_spreadsheet_runs_no_formula(tmp_path: Path, text: str) -> None:
     write_parquet(tmp_path / "t.parquet", COLUMNS, [row])
     assert read_jsonl(tmp_path / "t.jsonl")[0]["case"] == text  # data for programs stays as it is
     assert pq.read_table(tmp_path / "t.parquet")["case"].to_pylist() == [text]
+
+
+def test_a_streamed_line_keeps_figures_and_disarms_words() -> None:
+    assert csv_line(["-0.5", "1e-07", "-1+cmd()", "=1", -2, None, True]) == "-0.5,1e-07,'-1+cmd(),'=1,-2,,true\n"
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "a\rb", 'say "so", he said', "a,b;c\td", " padded ", "\u2028", "'"])

@@ -44,8 +44,9 @@ class GuidelineExample(models.Model):
 class Reference(models.Model):
     """The right answer to a unit for training, qualification, gold or attention.
 
-    ``answer``: {"scores": {dimension: score}, "tolerance": {dimension: steps either way}} of a rating; {"order": [[candidate
-    key, …], …] best first, "least_tau": τ-b} of a ranking; {"choice": candidate key, "tie" or "both_bad"} of a pair.
+    ``answer`` of a rating: {"scores": {dimension: score}, "tolerance": {dimension: steps either way}}; of a ranking:
+    {"order": [[candidate key, …], …] best first, "least_tau": τ-b}; of a pair: {"choice": candidate key, "tie" or
+    "both_bad"}.
     ``feedback`` is shown after training; ``instruction`` replaces the case's (attention checks).
     """
 

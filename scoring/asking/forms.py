@@ -50,7 +50,17 @@ class JudgeForm(forms.Form):
         return [str(one.label) for one in fields if isinstance(one, forms.ChoiceField) and not one.choices]
 
 
-class ScoreForm(forms.Form):
+class CostLimit(forms.Form):
+    """For forms with the field ``most_cost``, a limit of spending."""
+
+    def clean_most_cost(self) -> float | None:
+        found: float | None = self.cleaned_data["most_cost"]
+        if found is not None and not found > 0:
+            raise ValidationError(_("A limit is more than 0. Leave it empty for no limit."))
+        return found
+
+
+class ScoreForm(CostLimit):
     """Which version scores each task of a data set, by which judge, and what of it."""
 
     judge = forms.ModelChoiceField(label=_("Judge"), queryset=Judge.objects.all(), to_field_name="slug")
@@ -93,12 +103,6 @@ class ScoreForm(forms.Form):
     def _field(self, name: str) -> forms.MultipleChoiceField:
         found = self.fields[name]
         assert isinstance(found, forms.MultipleChoiceField)
-        return found
-
-    def clean_most_cost(self) -> float | None:
-        found: float | None = self.cleaned_data["most_cost"]
-        if found is not None and not found > 0:
-            raise ValidationError(_("A limit is more than 0. Leave it empty for no limit."))
         return found
 
     def clean(self) -> dict[str, Any]:

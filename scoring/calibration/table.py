@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +11,7 @@ from scoring.calibration.parts import DEV, HELD_OUT
 from scoring.calibration.queries import notices
 from scoring.calibration.triples import people_of
 from scoring.models import Calibration, PromptVersion
+from scoring.writers import csv_line
 
 COLUMNS = ("item", "human", "scorer", "task", "source", "part", "ratings", "version", "judge", "notice")
 
@@ -27,21 +26,10 @@ def rows_of(calibration: Calibration, version: PromptVersion) -> Iterator[str]:
     known = Candidate.objects.filter(pk__in=pks).values_list("pk", "uid", "case__task", "case__source__sha256")
     about = {pk: (str(uid), task, sha256) for pk, uid, task, sha256 in known}
     notice = notices(calibration)
-    yield _line(COLUMNS)
+    yield csv_line(COLUMNS)
     for place, pk in zip(chosen, pks, strict=True):
         uid, task, source = about[pk]
         part = HELD_OUT if people.held_out[place] else DEV
         scores = (repr(float(people.human[place])), repr(float(scorer[place])))
         judge = calibration.judge.slug
-        yield _line((uid, *scores, task, source, part, int(people.ratings[place]), str(version), judge, notice))
-
-
-def _line(values: tuple[object, ...]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_plain(value) for value in values])
-    return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    """A spreadsheet runs what begins like a formula: numbers stay, words get an apostrophe before it."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+@\t\r" else value
+        yield csv_line((uid, *scores, task, source, part, int(people.ratings[place]), str(version), judge, notice))

@@ -91,7 +91,7 @@ def _case(pair: Any) -> Any:
 
 def _trainer(told: Mapping[str, Any], config: Any, adapter: Any, folder: Path) -> tuple[Any, float]:
     """The product's own loop, and the CPU-seconds of what it made before the first round."""
-    from tests.bench.posttraining_data import GIVEN, given, reward_specs, run_cases, train_pairs
+    from tests.bench.posttraining_data import CASES, GIVEN, given, reward_specs, run_cases, train_pairs
     from training.gpu.editors.drawn import load as load_editor
     from training.gpu.posttrain.offline import Offline
     from training.gpu.posttrain.online import Online
@@ -99,7 +99,7 @@ def _trainer(told: Mapping[str, Any], config: Any, adapter: Any, folder: Path) -
     from training.posttraining.config import SAMPLED
     from training.posttraining.rewards import RewardSpec
 
-    pairs = train_pairs()
+    pairs = train_pairs(max(told["offline_cases"], CASES))
     rewarder = Rewarder(load_sources(reward_specs(told["reward"], told["models"]), folder), RewardSpec(**told["spec"]))
     if config.is_online:
         return Online(config, adapter, run_cases(pairs), rewarder), 0.0

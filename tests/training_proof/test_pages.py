@@ -17,6 +17,7 @@ from scoring.models import Judge, PromptVersion, Score
 from scoring.prompts.loading import load_prompts
 from tests import judging
 from tests.training_proof import make
+from tests.web import text_of
 from training.models import Proof, ProofState
 from training.proof import queries
 from training.proof.reading import said
@@ -34,11 +35,6 @@ def browser(bob: User) -> Client:
 @pytest.fixture
 def data(db: None) -> Dataset:
     return judging.dataset(cases=4, editors=2, notice="Demo data.")
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def post(browser: Client, data: Dataset, **values: Any) -> Any:

@@ -1,6 +1,5 @@
 """Pages of reward models: the list, the form with its estimate, a training live, a version and what is done with it."""
 
-import html
 import io
 import json
 import re
@@ -17,6 +16,7 @@ from django.urls import reverse
 from scoring.models import Judge
 from tests import judging
 from tests import reward_models as rows
+from tests.web import text_of
 from training.models import LabelledSet, RewardModel, SetState
 from training.reward_models import forms, starting
 from training.reward_models.progress import progress_of
@@ -35,11 +35,6 @@ def browser(bob: User) -> Client:
     client = Client()
     client.force_login(bob)
     return client
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def train(client: Client, method: str = "post", **values: Any) -> Any:

@@ -1,6 +1,5 @@
 """The form of a run: what it starts, what it shows, and everything that it refuses."""
 
-import html
 import json
 import re
 from types import SimpleNamespace
@@ -12,6 +11,7 @@ from django.urls import reverse
 
 from annotation.models import Case, Dataset, Editor
 from tests.training_runs import rows
+from tests.web import text_of
 from training.posttraining.config import PRESETS, Config, preset
 from training.runs import settings as told
 from training.runs import spending
@@ -19,25 +19,6 @@ from training.runs.forms import initial_of
 from webapp.accounts.models import User
 from webapp.endpoints.models import Endpoint
 from webapp.jobs.models import Job
-
-
-@pytest.fixture
-def data(db: None) -> Dataset:
-    rows.base()
-    rows.demo_judge()
-    return rows.dataset(notice="Demo data.")
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def send(client: Client, data: Dataset, method: str = "post", **values: Any) -> Any:

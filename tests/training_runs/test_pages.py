@@ -1,9 +1,5 @@
 """The list of runs and the page of a trained editor."""
 
-import html
-import re
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -13,6 +9,7 @@ from django.urls import reverse
 from annotation.models import Editor
 from tests import judging
 from tests.training_runs import rows
+from tests.web import text_of
 from training.models import EditorBenchmark, Proof, TrainedEditor
 from training.runs import registry
 from webapp.accounts.models import User
@@ -36,11 +33,6 @@ def trained(alice: User) -> TrainedEditor:
     summary = {"rounds": 10, "best_round": 5, "stopped": "all rounds were done", "looks": looks, "images": 960}
     Job.objects.filter(pk=job.pk).update(summary=summary)
     return registry.register(job=Job.objects.get(pk=job.pk), summary=summary)
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def test_the_list_shows_runs(browser: Client, trained: TrainedEditor) -> None:

@@ -13,6 +13,7 @@ from django.utils.http import urlencode
 
 from annotation.models import Dataset
 from tests.training_runs import rows, sweep_rows
+from tests.web import text_of
 from training.models import Sweep, SweepRun
 from training.posttraining.config import preset
 from training.runs.sweeps import services
@@ -20,25 +21,6 @@ from training.runs.sweeps.forms import SweepForm
 from training.runs.sweeps.plan import DATASET, MOST, REWARD, Axis, Plan, cells, names_of
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
-
-
-@pytest.fixture
-def data(db: None) -> Dataset:
-    rows.base()
-    rows.demo_judge()
-    return rows.dataset(notice="Demo data.")
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def filled(data: Dataset, **values: Any) -> QueryDict:

@@ -1,10 +1,8 @@
 """Pages of sweeps: list, grid, curves, table, CSV; what they cost."""
 
 import csv
-import html
 import io
 import re
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,23 +12,12 @@ from django.urls import reverse
 
 from annotation.library import ensure_editor
 from tests.training_runs import rows, sweep_rows
+from tests.web import text_of
 from training.models import Sweep, TrainedEditor
 from training.runs.sweeps import queries
 from training.runs.sweeps.plan import REWARD, Axis
 from webapp.accounts.models import User
 from webapp.jobs.models import Job
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def done(job: Job, gain: float) -> None:

@@ -1,9 +1,5 @@
 """The page of a run while it learns: curves, gains, samples, the watch's question; files of samples; runs compared."""
 
-import html
-import re
-from typing import Any
-
 import pytest
 from django.db import connection
 from django.test import Client
@@ -11,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from tests.training_runs import rows
+from tests.web import text_of
 from training.models import TrainedEditor
 from training.runs import figures, overlay
 from training.runs.job import KIND
@@ -23,18 +20,6 @@ from webapp.jobs.models import Job
 @pytest.fixture
 def job(alice: User) -> Job:
     return rows.run(alice, notice="Demo judge.")
-
-
-@pytest.fixture
-def browser(alice: User) -> Client:
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
-def text_of(answer: Any) -> str:
-    assert answer.status_code == 200, answer
-    return re.sub(r"\s+", " ", html.unescape(answer.content.decode()))
 
 
 def part(client: Client, job: Job) -> str:

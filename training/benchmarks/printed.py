@@ -1,4 +1,8 @@
-"""Figures as papers print them: facts of others, with their source, never computed here."""
+"""Figures as papers print them: facts of others, with their source, never computed here.
+
+A file has the papers, what their tables are about, and a row for each model; those of scorers lie beside this module,
+those of editors in training/editor_benchmarks/printed.json.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +31,15 @@ class Table:
 
 
 @cache
-def _file() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(FILE.read_text())
+def _read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return found
 
 
-def tables_for(layout: str) -> list[Table]:
-    """Every printed table with figures of this benchmark."""
-    told = _file()
-    mine = [row for row in told["rows"] if row["benchmark"] == layout]
+def tables_for(benchmark: str, file: Path = FILE) -> list[Table]:
+    """Every printed table of the file with figures of this benchmark, in the order of the file."""
+    told = _read(file)
+    mine = [row for row in told["rows"] if row["benchmark"] == benchmark]
     keys = dict.fromkeys((row["paper"], row["table"]) for row in mine)
     return [_table(told, paper, table, [row for row in mine if (row["paper"], row["table"]) == (paper, table)])
             for paper, table in keys]  # fmt: skip
@@ -50,8 +54,8 @@ def _table(told: dict[str, Any], paper: str, table: str, mine: list[dict[str, An
         address=source["address"],
         table=table,
         about=told["tables"][paper][table],
-        unit=source["unit"],
-        note=source["ties"],
+        unit=source.get("unit", ""),
+        note=source["note"],
         columns=columns,
         rows=[(row["model"], [row["values"].get(name, "–") for name in columns]) for row in mine],
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Dataset, Editor, Split
+from scoring.asking.forms import CostLimit
 from scoring.models import Judge
 from training.editor_benchmarks.likeness import CLIP, DINO, check_model
 from training.models import EditorBenchmark, Language, Style
@@ -96,16 +96,10 @@ def _model(name: str) -> str:
     return check_model(name) if name else ""
 
 
-class FillForm(forms.Form):
+class FillForm(CostLimit):
     most_cost = forms.FloatField(
         label=_("Spend at most"),
         required=False,
         help_text=_("In the currency of the endpoint's prices. Empty: no limit."),
         widget=forms.NumberInput(attrs={"step": "any", "min": 0}),
     )
-
-    def clean_most_cost(self) -> float | None:
-        found: float | None = self.cleaned_data["most_cost"]
-        if found is not None and not found > 0:
-            raise ValidationError(_("A limit is more than 0. Leave it empty for no limit."))
-        return found

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from django.utils.translation import gettext_lazy
 
 from annotation.models import Candidate, Case, Editor
 from scoring.stats.grouped import Floats
-from training.editor_benchmarks import printed, showing
+from training.benchmarks.printed import tables_for
+from training.editor_benchmarks import showing
 from training.editor_benchmarks.comparing import Compared, compare
 from training.editor_benchmarks.exposure import exposures
 from training.editor_benchmarks.filling import Needs, needs_of
@@ -24,6 +26,7 @@ from training.models import EditorBenchmark, Style
 from training.posttraining.editor_figures import by_change, changes
 from webapp.jobs.models import Job
 
+PRINTED = Path(__file__).with_name("printed.json")
 GALLERY = 12  # cases on a page
 MOST_ROWS = 10  # benchmarks on an editor's page
 PRINTED_NAMES: dict[str, Any] = {**LABELS, "overall": gettext_lazy("Overall"), "human": gettext_lazy("People")}
@@ -78,7 +81,7 @@ def page(benchmark: EditorBenchmark, asked: Mapping[str, Any]) -> dict[str, Any]
         "progress": progress_of(benchmark, found),
         "tasks": _tasks(benchmark, found),
         "left_out": benchmark.asked.get("left_out", []),
-        "printed": [(table, _labels(found, table.columns)) for table in printed.tables_for(benchmark.style)],
+        "printed": [(table, _labels(found, table.columns)) for table in tables_for(benchmark.style, PRINTED)],
         "notices": showing.notices_of(benchmark, compared),
         "exposed": [words for one in exposures(benchmark, found.editors).values() if (words := one.words)],
         "others": [row for row in found.editors if row.pk != benchmark.base_id],

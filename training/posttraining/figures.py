@@ -6,6 +6,7 @@ Cases are paired: the same case before and after, so that what makes a case easy
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,12 @@ def gain(before: Floats, after: Floats, source: Codes | None = None, resampling:
     if not np.isfinite(difference).any():
         return Estimate(math.nan, math.nan, math.nan, 0, 0, difference.size, NO_PAIRS)
     return mean_of(difference, codes, resampling or Resampling())
+
+
+def known_mean(values: Sequence[float]) -> float | None:
+    """The mean of the finite ones; None where there is none."""
+    known = [value for value in values if math.isfinite(value)]
+    return sum(known) / len(known) if known else None
 
 
 def win_rate(before: Floats, after: Floats, confidence: float = 0.95) -> Wins:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator
 
+from scoring.writers import csv_line
 from training.models import Proof
 from training.proof.reading import Said, said, scorers
 from training.proof.report import notices
@@ -18,8 +16,6 @@ COLUMNS = (
     "for_trained", "for_base", "ties", "both_bad", "trained_on_left", "vote",
     "ratings_base", "ratings_trained", "mos_base", "mos_trained", "mos_difference",
 )  # fmt: skip
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-NUMBER = re.compile(r"-?[0-9.]+(?:e[+-]?[0-9]+)?")
 
 
 def rows_of(proof: Proof) -> Iterator[str]:
@@ -27,7 +23,7 @@ def rows_of(proof: Proof) -> Iterator[str]:
     found = said(proof)
     asked = scorers(proof, found.pairs)
     words = " ".join(notices(proof))
-    yield _line((*COLUMNS, *(f"scorer {one.judge.slug}" for one in asked), "notice"))
+    yield csv_line((*COLUMNS, *(f"scorer {one.judge.slug}" for one in asked), "notice"))
     counted = _counts(found)
     for place, pair in enumerate(found.pairs):
         about = (pair.case_key, pair.task, pair.sha256, pair.seed, proof.base.slug, proof.trained.slug)
@@ -37,7 +33,7 @@ def rows_of(proof: Proof) -> Iterator[str]:
         rated = [counted[place, name] for name in ("rated_base", "rated_trained")]
         differences = [_number(float(one.difference[place])) for one in asked]
         vote = _number(float(found.mean_vote[place]))
-        yield _line((*about, pair.base_uid, pair.trained_uid, *own, vote, *rated, *scores, *differences, words))
+        yield csv_line((*about, pair.base_uid, pair.trained_uid, *own, vote, *rated, *scores, *differences, words))
 
 
 def _counts(found: Said) -> Counter[tuple[int, str]]:
@@ -54,16 +50,3 @@ def _counts(found: Said) -> Counter[tuple[int, str]]:
 
 def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.6g}"
-
-
-def _line(values: tuple[object, ...]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_plain(value) for value in values])
-    return out.getvalue()
-
-
-def _plain(value: object) -> object:
-    """A spreadsheet runs what begins like a formula: numbers stay, words get an apostrophe before it."""
-    return (
-        f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) and not NUMBER.fullmatch(value) else value
-    )

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from annotation.curation.queries import cells_of
 from annotation.instructions.propose import MOST_EACH
 from annotation.models import Dataset, Editor, Split, Task
+from scoring.asking.forms import CostLimit
 from scoring.asking.queries import OVERALL, Choice, choices_of, usual_judge
 from scoring.filtering.rules import By, Rule, TaskRule
 from scoring.models import Judge, PromptVersion
@@ -57,7 +58,7 @@ def scorer_of(choice: Choice) -> PromptVersion | None:
     return min(overall, key=lambda row: (row.prompt.task_id is None, -row.pk), default=None)
 
 
-class RecipeForm(forms.Form):
+class RecipeForm(CostLimit):
     name = forms.CharField(
         label=_("Name"),
         max_length=60,
@@ -160,12 +161,6 @@ class RecipeForm(forms.Form):
         if name and not form.is_valid():
             raise ValidationError(list(form.errors["model"]))
         return name
-
-    def clean_most_cost(self) -> float | None:
-        found: float | None = self.cleaned_data["most_cost"]
-        if found is not None and not found > 0:
-            raise ValidationError(_("A limit is more than 0. Leave it empty for no limit."))
-        return found
 
     def clean(self) -> dict[str, Any]:
         data = super().clean() or self.cleaned_data

@@ -9,7 +9,8 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from training.reward_models.charts import Chart, Point, Series, chart
-from training.runs.progress import Progress, Row, is_number, value_of
+from training.reward_models.progress import is_number
+from training.runs.progress import Progress, Row, value_of
 
 SHARE = (0.0, 1.0)
 ZERO = (0.0, 0.0)

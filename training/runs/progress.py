@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from training.reward_models.progress import is_number
 from webapp.jobs.folder import read_events
 
 ROUND, LOOK, WATCH, MISSING, PREPARED = "round", "look", "watch", "missing", "prepared"
@@ -88,10 +88,6 @@ def progress_of(events: Iterable[Mapping[str, Any]]) -> Progress:
             missing[str(reason)] += count if type(count) is int else 0
     rounds, looks, watches = ([rows[kind][number] for number in sorted(rows[kind])] for kind in (ROUND, LOOK, WATCH))
     return Progress(rounds, looks, watches, missing, prepared)
-
-
-def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def value_of(row: Mapping[str, Any], *path: str) -> float | None:

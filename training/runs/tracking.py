@@ -18,8 +18,9 @@ from urllib.parse import unquote, urlsplit
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from training.reward_models.progress import is_number
 from training.runs.overlay import flat
-from training.runs.progress import is_number, read_progress, value_of
+from training.runs.progress import read_progress, value_of
 from webapp.jobs.models import Job, State
 
 EXTRA = "requirements/tracking.txt"

@@ -69,6 +69,14 @@ def read_json(path: Path) -> Any:
         return None
 
 
+def inside(folder: Path, name: object) -> Path | None:
+    """The path of that name in a folder; None where it is no name, or leads out of the folder."""
+    if not isinstance(name, str) or not name:
+        return None
+    path = folder / name
+    return path if Path(os.path.normpath(path)).is_relative_to(folder) else None
+
+
 def read_events(path: Path, offset: int = 0, most: int | None = None) -> tuple[list[dict[str, Any]], int]:
     """Whole events from byte ``offset`` on, from ``most`` lines at most, and the offset after the last line read."""
     events = []

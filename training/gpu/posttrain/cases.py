@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from training.gpu.editors import EditCase
+from webapp.jobs.folder import inside
 
 TRAIN, LOOK = "train", "look"
 SPLITS = (TRAIN, LOOK)
@@ -132,8 +132,8 @@ def _rows(folder: Path, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _inside(folder: Path, name: object, where: str) -> Path:
     """A path of the inputs, never one that leads out of them."""
-    path = folder / str(name)
-    if not isinstance(name, str) or not name or not Path(os.path.normpath(path)).is_relative_to(folder):
+    path = inside(folder, name)
+    if path is None:
         raise WrongInput(f"{where}: {name!r:.200} is no file of the job's inputs.")
     return path
 

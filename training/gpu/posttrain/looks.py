@@ -27,7 +27,7 @@ from training.gpu.posttrain.rewarding.protocol import Judged, Sample, Source
 from training.gpu.posttrain.rewarding.rewarder import ask
 from training.gpu.posttrain.rollout import Pass, Slot, passes, sample, seed_of
 from training.posttraining.config import Config
-from training.posttraining.figures import gain
+from training.posttraining.figures import gain, known_mean
 from training.rewards.estimates import Estimate, Resampling, mean_of
 from webapp.jobs.folder import read_json, write_json
 
@@ -145,9 +145,9 @@ class Looks:
         tensors = [signs.to_tensor([picture]) for picture in pictures]
         large = [one for one in tensors if min(one.shape[-2:]) >= 4 * self.adapter.grid]
         return {
-            "preservation": _mean(signs.preservation_of(sources, pictures, masks)),
-            "grid": _mean([float(signs.grid(one, self.adapter.grid)) for one in large]),
-            "sharpness": _mean([float(signs.sharpness(one)) for one in tensors]),
+            "preservation": known_mean(signs.preservation_of(sources, pictures, masks)),
+            "grid": known_mean([float(signs.grid(one, self.adapter.grid)) for one in large]),
+            "sharpness": known_mean([float(signs.sharpness(one)) for one in tensors]),
         }
 
     def _mask(self, one: RunCase) -> Image.Image | None:
@@ -175,7 +175,7 @@ class Looks:
             with self.adapter.base():
                 base = self.adapter.velocity(x, sigma, conditions)
             found += signs.distance(self.adapter.velocity(x, sigma, conditions), base).tolist()
-        return _mean(found)
+        return known_mean(found)
 
     # Telling ---------------------------------------------------------------------------------------------------------
 
@@ -186,13 +186,13 @@ class Looks:
         for task in sorted({one.case.task for one in self.cases}):
             rows = np.array([one.case.task == task for one in self.cases])
             tasks[task] = {
-                name: _mean((after[rows] - self.base.scores[name][rows]).tolist())
+                name: known_mean((after[rows] - self.base.scores[name][rows]).tolist())
                 for name, after in seen.scores.items()
             }
         return {
             "round": number,
             "judges": {name: self._judge(name, seen, name not in held) for name in seen.scores},
-            "reward": _mean(seen.reward.tolist()),
+            "reward": known_mean(seen.reward.tolist()),
             "tasks": tasks,
             "distance": distance,
             **seen.signs,
@@ -273,11 +273,6 @@ def _score(one: Judged) -> float:
 def _share(one: Judged) -> float:
     """Where the score lies on the judge's scale, so that judges of two scales can be averaged."""
     return (one.mu - one.low) / (one.high - one.low) if one.high > one.low else math.nan
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else None
 
 
 def _finite(value: float) -> float | None:

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from training.gpu.posttrain.steps import beside
+
 ADVANTAGE_CLIP = 5.0
 
 
@@ -128,7 +130,7 @@ def nft(
     are those of the predicted picture, each divided by its own mean absolute value, and the whole is multiplied by
     adv_clip. Where v equals v_old the loss says nothing of the rewards; its gradient does.
     """
-    time = _beside(t, x0)
+    time = beside(t, x0)
     x = (1 - time) * x0 + time * noise
     positive = _adaptive(x - time * (beta * v + (1 - beta) * v_old) - x0)
     negative = _adaptive(x - time * ((1 + beta) * v_old - beta * v) - x0)
@@ -236,7 +238,3 @@ def _adaptive(error: Tensor) -> Tensor:
 
 def _per_sample(each: Tensor) -> Tensor:
     return each.flatten(1).mean(1)
-
-
-def _beside(per_sample: Tensor, like: Tensor) -> Tensor:
-    return per_sample.reshape(per_sample.shape + (1,) * (like.dim() - per_sample.dim()))

@@ -45,6 +45,7 @@ from training.gpu.posttrain.rollout import (
 from training.gpu.posttrain.state import Learner
 from training.gpu.several import Processes
 from training.posttraining.config import AWM, CLIP, DPPO, GRPO, GUARD, NFT, Config
+from training.posttraining.figures import known_mean
 
 __all__ = ["Direct", "Online", "TooManyMissing"]
 
@@ -290,21 +291,16 @@ class Online:
         return {
             "round": number + 1,
             "reward": {"mean": float(known.mean()), "std": float(known.std())} if len(known) else None,
-            "raw": {name: _mean(values) for name, values in rewards.raw.items()},
+            "raw": {name: known_mean(values) for name, values in rewards.raw.items()},
             "loss": tally.loss / count,
             "ratio_first": tally.ratio_first,
             "clip_fraction": tally.clipped / count,
             "zero_spread": advantages.zero_spread,
             "missing": advantages.missing,
             "kl": tally.kl / count if self.config.kl else None,
-            "grad_norm": _mean(tally.lengths),
+            "grad_norm": known_mean(tally.lengths),
             "lr": self.learner.rate,
             "seconds": seconds,
             "images": len(every),
             "images_per_second": round(len(every) / max(sum(seconds.values()), 1e-9), 3),
         }
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    known = [value for value in values if math.isfinite(value)]
-    return sum(known) / len(known) if known else None

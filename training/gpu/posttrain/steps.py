@@ -123,21 +123,19 @@ def _wide(x: Tensor, v: Tensor, *sigmas: Tensor) -> tuple[Tensor, ...]:
     return (
         x.to(kind),
         v.to(kind),
-        *(_beside(torch.as_tensor(sigma, dtype=kind, device=x.device), x) for sigma in sigmas),
+        *(beside(torch.as_tensor(sigma, dtype=kind, device=x.device), x) for sigma in sigmas),
     )
 
 
-def _beside(per_sample: Tensor, like: Tensor) -> Tensor:
-    """Axes of length 1 behind the axis of the samples."""
-    return (
-        per_sample.reshape(per_sample.shape + (1,) * (like.dim() - per_sample.dim()))
-        if per_sample.dim()
-        else per_sample
-    )
+def beside(per_sample: Tensor, like: Tensor) -> Tensor:
+    """Axes of length 1 behind the axis of the samples, so that it goes with ``like``; a 0-dim one stays."""
+    if not per_sample.dim():
+        return per_sample
+    return per_sample.reshape(per_sample.shape + (1,) * (like.dim() - per_sample.dim()))
 
 
 def _mean(each: Tensor, mask: Tensor | None) -> Tensor:
     if mask is None:
         return each.flatten(1).mean(1)
-    mask = _beside(mask.to(each.dtype), each).expand_as(each)
+    mask = beside(mask.to(each.dtype), each).expand_as(each)
     return (each * mask).flatten(1).sum(1) / mask.flatten(1).sum(1)

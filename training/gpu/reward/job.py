@@ -7,7 +7,6 @@ about, "baselines" once. The TEST part is looked at once, at the end, with the w
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +24,7 @@ from training.gpu.reward.train import MODEL, Hooks, Trainer
 from training.gpu.several import Processes
 from training.rewards.config import PAIR, POINT, TEXT, Config, WrongConfig
 from training.rewards.groups import DEV, TEST, TRAIN
-from webapp.jobs.folder import JobError, JobRun
+from webapp.jobs.folder import JobError, JobRun, inside
 
 EVENTS = 500  # "train" events of a run, at most about so many
 
@@ -157,8 +156,8 @@ def _by_dimension(found: Any) -> dict[str, dict[str, Any]]:
 
 def _inside(folder: Path, name: object) -> Path:
     """A path of the job's inputs. Raises JobError for one that leads out of them."""
-    path = folder / str(name)
-    if not isinstance(name, str) or not Path(os.path.normpath(path)).is_relative_to(folder):
+    path = inside(folder, name)
+    if path is None:
         raise JobError(f"The job names a file outside its inputs: {name!r:.200}.")
     return path
 

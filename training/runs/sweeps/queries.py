@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -13,6 +11,7 @@ from urllib.parse import urlencode
 from django.db.models import Count, Q, QuerySet
 from django.utils.translation import gettext as _
 
+from scoring.writers import csv_line
 from training.models import Sweep, SweepRun, TrainedEditor
 from training.runs import overlay
 from training.runs.figures import Gain, Panel, gain_rows, last_gain
@@ -210,7 +209,7 @@ def looks_differ(rows: Sequence[Row]) -> bool:
 def table_csv(sweep: Sweep) -> Iterator[str]:
     """A line for each run and judge of its last look; a run that was not looked at yet has one line without a judge."""
     axes = axes_of(sweep)
-    yield _line([*COLUMNS[:4], *(axis.name for axis in axes), *COLUMNS[4:]])
+    yield csv_line([*COLUMNS[:4], *(axis.name for axis in axes), *COLUMNS[4:]])
     for row in shown(sweep, list(runs_of(sweep))):
         values = _labels(axes, row.run.position)
         about = [row.number, row.job.config.get("name", ""), str(row.job.uid), row.job.state, *values]
@@ -219,7 +218,7 @@ def table_csv(sweep: Sweep) -> Iterator[str]:
         end = [*after, row.trained.editor.slug if row.trained else "", row.job.config.get("notice", "")]
         judged: list[Gain | None] = [*row.gains]
         for gain in judged or [None]:
-            yield _line([*about, _number(value_of(look, "round")), *_judged(gain), *end])
+            yield csv_line([*about, _number(value_of(look, "round")), *_judged(gain), *end])
 
 
 def _labels(axes: Sequence[Axis], position: int) -> list[Any]:
@@ -239,20 +238,3 @@ def _judged(gain: Gain | None) -> list[Any]:
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
-
-
-def _line(values: Sequence[Any]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow([_plain(value) for value in values])
-    return out.getvalue()
-
-
-def _plain(value: Any) -> Any:
-    """A spreadsheet runs what begins like a formula: such words get an apostrophe, numbers stay."""
-    if not isinstance(value, str) or value[:1] not in ("=", "+", "-", "@", "\t", "\r"):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"'{value}"
-    return value
