@@ -41,6 +41,12 @@ def test_self_pairs_keep_the_better_half_of_each_task() -> None:
     assert len(self_pairs(examples, half=False)) == 7
 
 
+def test_self_pairs_of_too_little_difference_are_dropped() -> None:
+    examples = case("near", [0.5, 0.6]) + case("far", [0.5, 0.9, 0.8]) + case("just", [0.25, 0.75])
+    assert [pair.case for pair in self_pairs(examples, half=False, least_gap=0.4)] == ["far", "just"]
+    assert len(self_pairs(examples, half=False)) == 3
+
+
 def test_ties_go_to_the_smaller_key() -> None:
     (pair,) = self_pairs(case("a", [0.2, 0.8, 0.8, 0.2]))
     assert (pair.chosen.key, pair.rejected.key) == ("a/1", "a/0")

@@ -54,7 +54,7 @@ class Config:
     ``ema``: decay of the averaged weights, which are
     looked at and kept; 0: none. Offline: ``data`` given or sampled; ``samples`` a case, ``dpo_beta``, ``poor``: cases
     whose samples are all below it (on the reward's 0..1) are dropped; ``half``: of each task the pairs with the lower
-    chosen score are dropped; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps,
+    chosen score are dropped; ``least_gap``: so are pairs of one's own samples whose rewards lie nearer together; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps,
     each of ``examples`` pairs or pictures.
 
     ``look_every`` rounds the ``look_cases`` fixed cases are edited with ``look_steps`` and judged. ``batch``: samples
@@ -90,6 +90,7 @@ class Config:
     dpo_beta: float = 2000.0
     poor: float = 0.2
     half: bool = True
+    least_gap: float = 0.0
     top: float = 0.45
     examples: int = 16
     lora_rank: int = 32
@@ -175,6 +176,7 @@ CHECKS: Mapping[str, Check] = {
     "dpo_beta": number(0.01, 1e6),
     "poor": number(0, 1),
     "half": YES_NO,
+    "least_gap": number(0, 1),
     "top": number(0.001, 1),
     "examples": whole(1, 4096),
     "lora_rank": whole(1, 512),

@@ -40,18 +40,21 @@ class Pair:
         return self.chosen.task
 
 
-def self_pairs(examples: Iterable[Example], *, poor: float = 0.2, half: bool = True) -> list[Pair]:
+def self_pairs(
+    examples: Iterable[Example], *, poor: float = 0.2, half: bool = True, least_gap: float = 0.0
+) -> list[Pair]:
     """Best and worst by score of each case's samples of one editor (EditHF-1M, section 5.5).
 
-    Cases are dropped whose samples are all below ``poor``, and those without two scores that differ. With ``half``,
-    of each task the half with the lower chosen scores is dropped; of an odd number the one in the middle stays.
+    Cases are dropped whose samples are all below ``poor``, and those without two scores that differ, by ``least_gap``
+    at least. With ``half``, of each task the half with the lower chosen scores is dropped; of an odd number the one in
+    the middle stays.
     """
     known = [one for one in examples if math.isfinite(one.score)]
     pairs = []
     for group in _by(known, lambda one: one.case):
         best = min(group, key=lambda one: (-one.score, one.key))
         worst = min(group, key=lambda one: (one.score, one.key))
-        if best.score > worst.score and best.score >= poor:
+        if best.score > worst.score and best.score - worst.score >= least_gap and best.score >= poor:
             pairs.append(Pair(best, worst))
     if not half:
         return pairs

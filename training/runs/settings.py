@@ -28,7 +28,7 @@ FIRST = ("rounds", "groups", "group", "steps", "size", "learning_rate", "lora_ra
 FOLDED = (
     "objective", "data", "samples", "dynamics", "window", "window_from", "window_share", "noise_level", "shared_noise",
     "opposite", "updates", "region", "clip_range", "threshold", "kl", "spread", "least_spread", "advantage_clip",
-    "nft_beta", "times", "dpo_beta", "poor", "half", "top", "examples",
+    "nft_beta", "times", "dpo_beta", "poor", "half", "least_gap", "top", "examples",
     "lora_alpha", "lora_targets", "weight_decay", "warmup", "decay", "clip", "ema",
     "look_every", "look_cases", "look_steps", "most_missing",
     "batch", "checkpointing", "dtype", "seed", "device",
@@ -95,6 +95,10 @@ LABELS: dict[str, tuple[Any, Any]] = {
     "dpo_beta": (_("Beta of DPO"), ""),
     "poor": (_("Cases whose edits are all below this reward are left out"), ""),
     "half": (_("Of each task only the better half of the pairs"), ""),
+    "least_gap": (
+        _("Least difference of a pair (self-dpo)"),
+        _("In reward, 0 to 1. Pairs that hardly differ teach little."),
+    ),
     "top": (_("Share of the edits that SFT keeps"), ""),
     "examples": (_("Pairs or edits of one optimiser step (DPO, SFT)"), ""),
     "lora_alpha": (_("LoRA alpha"), ""),

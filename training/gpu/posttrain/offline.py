@@ -191,7 +191,7 @@ class Offline:
         found = (
             pairs.global_pairs(examples, poor=config.poor)
             if ranked
-            else pairs.self_pairs(examples, poor=config.poor, half=half)
+            else pairs.self_pairs(examples, poor=config.poor, half=half, least_gap=config.least_gap)
         )
         return [(candidates[int(one.chosen.key)], candidates[int(one.rejected.key)]) for one in found]
 
