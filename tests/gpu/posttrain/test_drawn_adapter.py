@@ -158,6 +158,22 @@ def test_settings_that_cannot_be_trained_are_refused() -> None:
         load({"base": "unheard"}, quick())
 
 
+def test_half_the_precision_is_for_the_quick_way_alone() -> None:
+    found = DrawnAdapter(pipeline(), half=True)
+    trained(found)
+    conditions = found.encode(CASES)
+    x = torch.cat([found.noise(one, [seed]) for one, seed in zip(conditions, SEEDS, strict=True)])
+    sigma = torch.full((len(x),), 0.7)
+    with torch.no_grad():
+        slow = found.velocity(x, sigma, conditions)
+        with found.quick():
+            rough = found.velocity(x, sigma, conditions)
+        assert torch.equal(found.velocity(x, sigma, conditions), slow)
+    assert rough.dtype == slow.dtype == torch.float32
+    error = float((rough - slow).norm() / slow.norm())
+    assert 0 < error < 0.03
+
+
 def test_the_quick_way_differs_by_rounding_and_leaves_every_weight_as_it_was() -> None:
     found = adapter()
     trained(found)
