@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 
+from annotation.entry.gate import with_facts
 from annotation.models import Assignment, Dataset, Member, Study
 from webapp.accounts.access import may_change, user_of
 
@@ -16,7 +17,7 @@ Owned = TypeVar("Owned", Dataset, Study)
 
 def member_of(request: HttpRequest, study_uid: UUID) -> Member:
     """This person's membership of a study; 404 for everybody else, whatever their role: only members judge."""
-    members = Member.objects.select_related("study")
+    members = with_facts(Member.objects.select_related("study"))
     member = get_object_or_404(members, study__uid=study_uid, user=user_of(request))
     member.user = user_of(request)
     return member

@@ -1,6 +1,5 @@
 """Lending units to annotators. A lease lasts 20 minutes and every action renews it."""
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -8,12 +7,12 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from annotation import assign
-from annotation.models import Assignment, ItemCandidate, Member, Purpose, Study, Unit
+from annotation import assign, mixing
+from annotation.hidden import placing
+from annotation.models import Assignment, Member, Purpose, Study, Unit
 from annotation.protocols import RANKING
 
 LEASE = timedelta(minutes=20)
-RECENT = 60  # images shown lately that count for the mix of editors
 SLACK = timedelta(minutes=1)  # renewing more often would only cost writes
 EXPIRED_AT_ONCE = 200
 LEASED, EXPIRED, DONE = Assignment.State.LEASED, Assignment.State.EXPIRED, Assignment.State.DONE
@@ -100,13 +99,15 @@ def take_place(unit_id: int) -> bool:
 
 @transaction.atomic
 def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
-    """Lease up to ``count`` more units to this annotator: the rest of their group first, then new ones.
+    """Lease up to ``count`` more units to this annotator: the rest of their group first, hidden checks, then new ones.
 
-    Leases of others that ran out are taken back only when open units run short: until then they harm nobody.
+    ``turn`` counts this annotator's items so far, finished or held; it seeds the choice. Leases of others that ran out
+    are taken back only when open units run short: until then they harm nobody.
     """
     now = timezone.now()
     take_turns(member.study)
     units = _take_rest_of_group(member, count)
+    units += _take_hidden(member, count - len(units), turn)
     units += _take_new(member, count - len(units), turn, units)
     if len(units) < count and expire(member.study, now):
         units += _take_new(member, count - len(units), turn, units)
@@ -124,8 +125,15 @@ def _take_rest_of_group(member: Member, count: int) -> list[Unit]:
     study = member.study
     if study.protocol.kind != RANKING:
         return []
-    last = Assignment.objects.filter(study=study, annotator=member.user).order_by("-id").values("unit__item")[:1]
+    live = Assignment.objects.filter(study=study, annotator=member.user, unit__purpose=Purpose.LIVE)
+    last = live.order_by("-id").values("unit__item")[:1]
     return _take_among(list(_open_units(member).filter(item__in=last)), member, count)
+
+
+def _take_hidden(member: Member, count: int, turn: int) -> list[Unit]:
+    """Checks that are due now."""
+    due = placing.due(member, member.done, max(0, turn - member.done)) if count > 0 else []
+    return [unit for unit in due[:count] if take_place(unit.pk)]
 
 
 def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[Unit]:
@@ -134,20 +142,18 @@ def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[U
     ``held``: taken a moment ago, so that no assignment tells of them yet.
     """
     items = {unit.item_id for unit in held}
-    window = [unit for unit in _window(member) if unit.item_id not in items] if count else []
+    window = [unit for unit in _window(member) if unit.item_id not in items] if count > 0 else []
     if not window:
         return []
-    editors, seen = _editors_of([unit.item_id for unit in window]), _seen_editors(member)
+    mix = mixing.mix_of(member, window)
     taken: list[Unit] = []
     while window and len(taken) < count:
-        offers = [assign.Offer(unit.pk, unit.taken, editors[unit.item_id]) for unit in window]
-        chosen = assign.choose(offers, seen, member.study.seed, member.user_id, turn, len(taken))
-        item = next(unit.item_id for unit in window if unit.pk == chosen.unit)
+        chosen = mix.choose(window, member.study.seed, member.user_id, turn, len(taken))
+        item = next(unit.item_id for unit in window if unit.pk == chosen)
         together = [unit for unit in window if unit.item_id == item]
         if member.study.protocol.kind == RANKING:  # all dimensions, in the annotator's own order
             together = list(_open_units(member).filter(item=item))
         taken += _take_among(together, member, count - len(taken))
-        seen.update(chosen.editors)
         window = [unit for unit in window if unit.item_id != item]
     return taken
 
@@ -182,37 +188,10 @@ def _take_among(units: list[Unit], member: Member, count: int) -> list[Unit]:
 def _assign(member: Member, units: list[Unit], now: datetime) -> list[Assignment]:
     if not units:
         return []
-    groups: dict[int, list[int]] = defaultdict(list)
-    entries = ItemCandidate.objects.filter(item__in=[unit.item_id for unit in units])
-    for item, candidate in entries.order_by("candidate_id").values_list("item_id", "candidate_id"):
-        groups[item].append(candidate)
-    seed = (member.study.seed, member.user_id)
     return Assignment.objects.bulk_create(
-        Assignment(
-            study=member.study,
-            unit=unit,
-            annotator=member.user,
-            order=assign.shuffled(groups[unit.item_id], *seed, unit.pk),
-            leased_until=now + LEASE,
-        )
-        for unit in units
+        Assignment(study=member.study, unit=unit, annotator=member.user, order=order, leased_until=now + LEASE)
+        for unit, order in zip(units, mixing.orders_of(member, units), strict=True)
     )
-
-
-def _editors_of(items: list[int]) -> dict[int, tuple[int, ...]]:
-    found: dict[int, tuple[int, ...]] = dict.fromkeys(items, ())
-    for item, editor in ItemCandidate.objects.filter(item__in=items).values_list("item", "candidate__editor"):
-        found[item] += (editor,)
-    return found
-
-
-def _seen_editors(member: Member) -> Counter[int]:
-    """How often each editor was among this annotator's recent items."""
-    shown = ItemCandidate.objects.filter(
-        item__units__assignments__annotator=member.user, item__units__assignments__study=member.study
-    )
-    recent = shown.order_by("-item__units__assignments__id")[:RECENT]
-    return Counter(recent.values_list("candidate__editor", flat=True))
 
 
 def remaining(member: Member, at_most: int) -> int:

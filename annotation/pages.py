@@ -9,8 +9,10 @@ from django.utils.translation import gettext as _
 
 from annotation import leases, markdown, sessions
 from annotation.answers import letters
-from annotation.models import Assignment, Candidate, Case, Event, Item, Member, StoredImage, StudyState
+from annotation.entry.services import WITH_REFERENCE
+from annotation.models import Assignment, Candidate, Case, Event, Item, Member, Reference, StoredImage, StudyState
 from annotation.protocols import Dimension
+from annotation.screening.queries import message_step, pause_of
 
 
 def study_value(member: Member) -> dict[str, Any]:
@@ -52,13 +54,16 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
 
     ``mine``: the annotator's assignments, see ``leases.mine``.
     """
-    pause, sentence, short = sessions.break_of(member), None, True
+    pause, short = sessions.break_of(member), True
+    sentence, step = pause_of(member), message_step(member)
     leased = [assignment for assignment in mine if assignment.state == leases.LEASED]
     given: list[Assignment] = []
     leases.renew(leased, timezone.now())
     if member.study.state != StudyState.OPEN:
         state = member.study.get_state_display().lower()
         sentence = _("This study is %(state)s. What you sent is stored.") % {"state": state}
+    elif sentence or step:
+        pause = None
     elif pause is None:
         leased += leases.revive([assignment for assignment in mine if assignment.state == leases.EXPIRED])
         if short := leases.runs_short(leased, want=want, have=have):
@@ -72,7 +77,8 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
         "assignments": assignment_values(given, member),
         "progress": progress,
         "break": pause,
-        "done": sentence,
+        "done": sentence or None,
+        **({"step": step} if step else {}),
     }
 
 
@@ -85,31 +91,50 @@ def assignment_values(assignments: list[Assignment], member: Member) -> list[dic
     )
     cases = {item.pk: item.case for item in items}
     keys = {key for assignment in assignments for key in assignment.order}
-    images = {row.pk: row.image for row in Candidate.objects.filter(pk__in=keys).select_related("image")}
+    images = {row.pk: row.image for row in Candidate.everything.filter(pk__in=keys).select_related("image")}
+    instead = _instructions(assignments)
     events: dict[int, list[Event]] = defaultdict(list)
     begun = [row for row in assignments if row.opened_at or row.state == leases.DONE]
     for event in Event.objects.filter(assignment__in=begun).order_by("seq", "id") if begun else ():
         events[event.assignment_id].append(event)
-    return [_value(a, member, cases[a.unit.item_id], images, events[a.pk]) for a in assignments]
+    return [
+        _value(a, member, (cases[a.unit.item_id], instead.get(a.unit_id, "")), images, events[a.pk])
+        for a in assignments
+    ]
+
+
+def _instructions(assignments: list[Assignment]) -> dict[int, str]:
+    """What attention checks among these ask for instead of their cases' instructions; no query without references."""
+    units = [assignment.unit_id for assignment in assignments if assignment.unit.purpose in WITH_REFERENCE]
+    rows = Reference.objects.filter(unit__in=units).exclude(instruction="").values_list("unit", "instruction")
+    return dict(rows) if units else {}
+
+
+def _asked(case: Case, instead: str) -> dict[str, str]:
+    """The instruction of a case, or the one that takes its place: then without what belongs to the case's own."""
+    own = {"instruction_zh": "", "requirement": ""}
+    if not instead:
+        own = {"instruction_zh": case.instruction_zh, "requirement": case.requirement}
+    return {"instruction": instead or case.instruction, **own, "task": case.task.name}
 
 
 def _value(
-    assignment: Assignment, member: Member, case: Case, images: dict[int, StoredImage], events: list[Event]
+    assignment: Assignment,
+    member: Member,
+    asked: tuple[Case, str],
+    images: dict[int, StoredImage],
+    events: list[Event],
 ) -> dict[str, Any]:
-    unit = assignment.unit
+    """``asked``: the case, and what stands in the place of its instruction. Nothing here may tell a hidden item from
+    others: not its purpose, nor its round."""
+    unit, (case, instead) = assignment.unit, asked
     pairs = zip(letters(len(assignment.order)), assignment.order, strict=True)
     return {
         "uid": str(assignment.uid),
         "unit": str(unit.uid),
         "kind": member.study.protocol.kind,
         "dimension": unit.dimension or None,
-        "round": unit.round,
-        "case": {
-            "instruction": case.instruction,
-            "instruction_zh": case.instruction_zh,
-            "requirement": case.requirement,
-            "task": case.task.name,
-        },
+        "case": _asked(case, instead),
         "source": _image(assignment, "source", case.source),
         "images": [{"letter": letter, **_image(assignment, letter, images[key])} for letter, key in pairs],
         "events": [_event(assignment, event) for event in events],

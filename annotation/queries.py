@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
 
-from annotation.models import Case, Dataset, Judgement, Member, Purpose, Study, StudyState, Task, Unit
+from annotation.models import PRACTICE, Case, Dataset, Judgement, Member, Purpose, Study, StudyState, Task, Unit
 from webapp.accounts.models import User
 
 
@@ -22,7 +22,8 @@ class Work:
 def work_of(user: User) -> list[Work]:
     """The studies that this person is a member of, open ones first, with what they did."""
     members = Member.objects.filter(user=user).select_related("study__dataset").order_by("-id")
-    counts = dict(Judgement.objects.filter(annotator=user).values_list("study").annotate(count=Count("id")).order_by())
+    given = Judgement.objects.filter(annotator=user).exclude(unit__purpose__in=PRACTICE).order_by()
+    counts = dict(given.values_list("study").annotate(count=Count("id")))
     rows = [Work(m.study, counts.get(m.study_id, 0), m.study.state == StudyState.OPEN) for m in members]
     return sorted(rows, key=lambda row: not row.is_open)
 
@@ -42,7 +43,8 @@ def study_progress(studies: Sequence[Study]) -> list[dict[str, int]]:
     Three queries."""
     units = Unit.objects.filter(study__in=studies, purpose=Purpose.LIVE).order_by().values_list("study")
     sums = {row[0]: row[1:] for row in units.annotate(wanted=Sum("target"), held=Sum("taken"), ready=Sum("done"))}
-    extra = _count_by_study(Judgement.objects.filter(study__in=studies, is_extra=True))
+    live = Judgement.objects.filter(study__in=studies, unit__purpose=Purpose.LIVE)
+    extra = _count_by_study(live.filter(is_extra=True))
     kinds = Member.objects.filter(study__in=studies).order_by().values_list("study", "user__is_simulated")
     members = {row[:2]: row[2] for row in kinds.annotate(count=Count("id"))}
     rows = [(study.pk, *sums.get(study.pk, (0, 0, 0))) for study in studies]

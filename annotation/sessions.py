@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotation import leases
+from annotation.hidden import placing
 from annotation.models import Member
 
 UNTOUCHED = timedelta(seconds=5)  # activity closer together is noted once
@@ -64,6 +65,7 @@ def progress_of(member: Member) -> dict[str, Any]:
 
 
 def total_of(member: Member, mine: int) -> int | None:
-    """How much there is for this annotator in all: ``mine``, done or leased, and what is open. None: far off."""
+    """How much there is for this annotator in all: ``mine``, done or leased, what is open, and the hidden items among
+    it. None: far off."""
     open_units = leases.remaining(member, COUNTED)
-    return mine + open_units if open_units < COUNTED else None
+    return placing.total(member, mine, open_units) if open_units < COUNTED else None

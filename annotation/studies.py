@@ -10,13 +10,17 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from annotation.assign import seeded
-from annotation.models import Candidate, Dataset, Item, ItemCandidate, Member, Study, Unit
+from annotation import blocks
+from annotation.assign import seeded, shuffled
+from annotation.hidden import placing
+from annotation.models import Candidate, Case, Dataset, Item, ItemCandidate, Member, Study, Unit
 from annotation.models.library import CandidateQuerySet
 from annotation.protocols import PAIRWISE, RATING, Protocol
 from webapp.accounts.models import Invitation, User
+from webapp.hooks.events import STUDY_STATE
+from webapp.hooks.services import announce
 
-LARGEST_GROUP = 23  # letters A … W; larger groups are not ranked in one pass
+LARGEST_GROUP = 23  # letters A … W; larger groups are shown in blocks
 BATCH = 2000
 
 ItemGroup = tuple[int, tuple[int, ...]]
@@ -58,7 +62,7 @@ def create_study(
         cases: dict[int, list[int]] = defaultdict(list)
         for case, candidate in chosen.usable().order_by("case_id", "id").values_list("case_id", "id"):
             cases[case].append(candidate)
-        items = _item_groups(protocol, _sampled(cases, sample, study.seed))
+        items = _item_groups(protocol, _sampled(cases, sample, study.seed), study.seed)
     if not items:
         raise ValidationError(
             _(
@@ -67,6 +71,7 @@ def create_study(
             )
         )
     _make_items(study, protocol, items)
+    placing.prepare(study)
     return study
 
 
@@ -79,26 +84,53 @@ def _sampled(cases: dict[int, list[int]], most: int, seed: int) -> dict[int, lis
     }
 
 
-def _item_groups(protocol: Protocol, cases: dict[int, list[int]]) -> list[ItemGroup]:
-    """(case, candidates) of every item: each candidate alone, every pair of a case, or the case's whole group."""
+def _item_groups(protocol: Protocol, cases: dict[int, list[int]], seed: int) -> list[ItemGroup]:
+    """(case, candidates) of every item: each candidate alone, every pair of a case, the case's whole group, or its
+    blocks."""
     if protocol.kind == RATING:
         return [(case, (candidate,)) for case, group in cases.items() for candidate in group]
     if protocol.kind == PAIRWISE:
         return [(case, pair) for case, group in cases.items() for pair in combinations(group, 2)]
+    if protocol.block:
+        return _in_blocks(protocol, cases, seed)
     if too_large := [group for group in cases.values() if len(group) > LARGEST_GROUP]:
         message = ngettext(
-            "%(count)d case has more than %(largest)d candidates. Choose fewer editors or seeds.",
-            "%(count)d cases have more than %(largest)d candidates. Choose fewer editors or seeds.",
+            "%(count)d case has more than %(largest)d candidates. "
+            "Show them in blocks, or choose fewer editors or seeds.",
+            "%(count)d cases have more than %(largest)d candidates. "
+            "Show them in blocks, or choose fewer editors or seeds.",
             len(too_large),
         )
         raise ValidationError(message % {"count": len(too_large), "largest": LARGEST_GROUP})
     return [(case, tuple(group)) for case, group in cases.items() if len(group) > 1]
 
 
+def _in_blocks(protocol: Protocol, cases: dict[int, list[int]], seed: int) -> list[ItemGroup]:
+    """Groups as they are up to the size of a block, larger ones in blocks. Cases of one size share a design, each with
+    its candidates at places of their own."""
+    if protocol.block_times < 2:
+        raise ValidationError(
+            _("Each candidate must be in two blocks or more: blocks that share none cannot be joined into one ranking.")
+        )
+    designs: dict[int, list[tuple[int, ...]]] = {}
+    items: list[ItemGroup] = []
+    for case, group in cases.items():
+        n = len(group)
+        if n <= protocol.block:
+            items += [(case, tuple(group))] if n > 1 else []
+            continue
+        if n not in designs:
+            designs[n] = blocks.design(n, protocol.block, protocol.block_times, seed)
+        placed = shuffled(group, "blocks", seed, case)
+        items += [(case, tuple(sorted(placed[place] for place in block))) for block in designs[n]]
+    return items
+
+
 def _make_items(study: Study, protocol: Protocol, groups: Sequence[ItemGroup]) -> None:
     chance = seeded("units", study.seed)
     for start in range(0, len(groups), BATCH):
         part = groups[start : start + BATCH]
+        splits = dict(Case.objects.filter(pk__in={case for case, _group in part}).values_list("pk", "split"))
         items = Item.objects.bulk_create([Item(study=study, case_id=case) for case, _group in part])
         pairs = list(zip(items, part, strict=True))
         ItemCandidate.objects.bulk_create(
@@ -106,7 +138,13 @@ def _make_items(study: Study, protocol: Protocol, groups: Sequence[ItemGroup]) -
         )
         Unit.objects.bulk_create(
             [
-                Unit(study=study, item=item, dimension=dimension, target=protocol.raters, shuffle=chance.random())
+                Unit(
+                    study=study,
+                    item=item,
+                    dimension=dimension,
+                    target=protocol.raters_of(splits[item.case_id]),
+                    shuffle=chance.random(),
+                )
                 for item in items
                 for dimension in protocol.unit_dimensions
             ]
@@ -139,8 +177,10 @@ def join_invited(user: User) -> None:
         add_member(study=study, user=user)
 
 
+@transaction.atomic
 def set_state(*, study: Study, state: str) -> Study:
     study.state = state
     study.full_clean()
     study.save(update_fields=["state"])
+    announce(STUDY_STATE, {"state": state}, study=study)
     return study

@@ -1,5 +1,8 @@
 from django.urls import path
 
+from annotation.entry import author
+from annotation.entry import views as entry
+from annotation.screening import views as screening
 from annotation.simulation import views as simulation
 from annotation.views import categories, faults, library, proposals, studies, versions, work
 
@@ -9,6 +12,14 @@ urlpatterns = [
     path("work/<uuid:uid>/next/", work.next_items, name="work_next"),
     path("work/<uuid:uid>/events/", work.events, name="work_events"),
     path("work/<uuid:uid>/back/", work.back, name="work_back"),
+    path("work/<uuid:uid>/entry/", entry.way_in, name="way_in"),
+    path("work/<uuid:uid>/guidelines/", entry.guidelines, name="work_guidelines"),
+    path("work/<uuid:uid>/example/<int:pk>/<str:which>.webp", entry.example_image, name="guideline_image"),
+    path("work/<uuid:uid>/chart/<str:name>.png", entry.chart, name="viewing_chart"),
+    path("work/<uuid:uid>/practice/", entry.practice_page, name="practice"),
+    path("work/<uuid:uid>/practice/next/", entry.practice_next, name="practice_next"),
+    path("work/<uuid:uid>/practice/events/", entry.practice_events, name="practice_events"),
+    path("work/<uuid:uid>/practice/back/", entry.practice_back, name="practice_back"),
     path("work/image/<uuid:uid>/<str:letter>.webp", work.image, name="work_image"),
     path("datasets/", library.datasets, name="datasets"),
     path("datasets/new/", library.new_import, name="new_import"),
@@ -41,6 +52,21 @@ urlpatterns = [
     path("images/<uuid:uid>.webp", library.image, name="image"),
     path("attribution/", library.attribution, name="attribution"),
     path("studies/new/", studies.new, name="new_study"),
+    path("studies/<uuid:uid>/guidelines/", author.guidelines, name="study_guidelines"),
+    path("studies/<uuid:uid>/guidelines/history/", author.history, name="study_guidelines_history"),
+    path("studies/<uuid:uid>/entry/", author.entry, name="study_entry"),
+    path("studies/<uuid:uid>/entry/pick/", author.pick, name="study_entry_pick"),
+    path("studies/<uuid:uid>/entry/new/", author.new_reference, name="study_reference_new"),
+    path("studies/<uuid:uid>/entry/people/", author.people, name="study_entry_people"),
+    path("studies/<uuid:uid>/entry/people/<uuid:member>/", author.decide, name="study_entry_decide"),
+    path("studies/<uuid:uid>/entry/<uuid:unit>/withdraw/", author.withdraw, name="study_reference_withdraw"),
+    path("studies/<uuid:uid>/checks/", screening.checks, name="study_checks"),
+    path("studies/<uuid:uid>/checks/look/", screening.look, name="study_look"),
+    path("studies/<uuid:uid>/checks/concerns/", screening.concerns, name="study_concerns"),
+    path("studies/<uuid:uid>/checks/concerns/<uuid:concern>/", screening.decide, name="study_decide"),
+    path("studies/<uuid:uid>/checks/decisions/", screening.decisions, name="study_decisions"),
+    path("studies/<uuid:uid>/checks/annotators/<int:pk>/", screening.annotator, name="study_annotator"),
+    path("work/<uuid:uid>/message/", screening.message, name="work_message"),
     path("studies/<uuid:uid>/state/", studies.change_state, name="study_state"),
     path("studies/<uuid:uid>/simulate/", simulation.simulate, name="study_simulate"),
     path("studies/<uuid:uid>/members/", studies.members, name="study_members"),

@@ -11,9 +11,14 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotation import leases, sessions
+from annotation import followups, leases, sessions
 from annotation.answers import Answer, AnswerError, letters, read_answer
-from annotation.models import Assignment, Event, Judgement, Mark, Member, StudyState, Unit
+from annotation.hidden.controls import controls_among
+from annotation.hidden.expected import rank_without
+from annotation.models import PRACTICE, Assignment, Event, Judgement, Mark, Member, Purpose, Study, StudyState, Unit
+from annotation.screening import services as screening
+from webapp.hooks.events import JUDGEMENT_SAVED
+from webapp.hooks.services import announce
 from webapp.live.streams import publish
 
 KINDS = ("open", "score", "place", "duel", "move", "compare", "flag", "remark", "undo", "submit")
@@ -171,7 +176,7 @@ def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetim
             return False
         judgement = _judge(member, assignment, answer, event.data["answer"], now)
         outcome.submitted[event.assignment] = "extra" if judgement.is_extra else "done"
-        outcome.judged += judgement.revisions == 0
+        outcome.judged += judgement.revisions == 0 and assignment.unit.purpose not in PRACTICE
     outcome.saved.append(event.key)
     return True
 
@@ -180,22 +185,45 @@ def _judge(member: Member, assignment: Assignment, answer: Answer, raw: dict[str
     """Make the judgement, or revise it: the last answer counts, earlier ones stay in the events."""
     judgement = _judgement_of(assignment) if assignment.state == leases.DONE else None
     if judgement is None:
-        judgement = Judgement(study=member.study, unit=assignment.unit, assignment=assignment, annotator=member.user)
+        judgement = Judgement(assignment=assignment)
         judgement.is_extra = not _keep_place(member, assignment)
     else:
         judgement.revisions += 1
         judgement.marks.all().delete()
+    judgement.study, judgement.unit, judgement.annotator = member.study, assignment.unit, member.user
     judgement.answer, judgement.flag, judgement.remark = raw, answer.flag, answer.remark
     judgement.seconds = round((now - assignment.opened_at).total_seconds(), 3) if assignment.opened_at else None
     judgement.save()
+    Mark.objects.bulk_create(_marks(judgement, assignment, answer, member.study))
+    screening.examine(judgement)
+    _tell(member.study, judgement)
+    return judgement
+
+
+def _marks(judgement: Judgement, assignment: Assignment, answer: Answer, study: Study) -> list[Mark]:
+    """The answer's marks. An edit's rank is that among the edits: a control between them moves no rank that counts."""
     candidates = dict(zip(letters(len(assignment.order)), assignment.order, strict=True))
-    Mark.objects.bulk_create(
+    marks = [
         Mark(judgement=judgement, candidate_id=candidates[m.letter], dimension=m.dimension, score=m.score, rank=m.rank)
         for m in answer.marks
-    )
-    study = member.study
+    ]
+    controls = {one.candidate for one in controls_among(study, assignment.order)}
+    taken_out = [mark.rank for mark in marks if mark.candidate_id in controls and mark.rank is not None]
+    for mark in marks if taken_out else ():
+        if mark.rank is not None and mark.candidate_id not in controls:
+            mark.rank = rank_without(mark.rank, taken_out)
+    return marks
+
+
+def _tell(study: Study, judgement: Judgement) -> None:
+    """Once it is stored: the study's page, and what follows when a unit has its last wanted judgement."""
     transaction.on_commit(lambda: publish(study.channel, "judgement", {}))
-    return judgement
+    about = {"judgement": str(judgement.uid), "unit": str(judgement.unit.uid), "revisions": judgement.revisions}
+    announce(JUDGEMENT_SAVED, {**about, "extra": judgement.is_extra}, study=study)
+    unit = judgement.unit  # as it was when the answer came: with places left, this one was not the last
+    may_be_full = unit.purpose == Purpose.LIVE and not judgement.is_extra and unit.taken >= unit.target
+    if may_be_full and Unit.objects.filter(pk=unit.pk, done__gte=F("target")).exists():
+        followups.unit_is_full(unit.pk)
 
 
 def _judgement_of(assignment: Assignment) -> Judgement | None:
@@ -223,7 +251,8 @@ def _keep_place(member: Member, assignment: Assignment) -> bool:
 
 def step_back(*, member: Member, before: str | None) -> Assignment | None:
     """The assignment that this annotator answered before ``before`` (None: their latest), to look at or revise."""
-    done = _mine(member).filter(state=leases.DONE).select_related("unit").order_by("-judgement__id")
+    done = _mine(member).filter(state=leases.DONE).exclude(unit__purpose__in=PRACTICE)
+    done = done.select_related("unit").order_by("-judgement__id")
     if before is None:
         return done.first()
     current = _mine(member).filter(uid=before).select_related("judgement").first()

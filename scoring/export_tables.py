@@ -8,8 +8,9 @@ from typing import Any
 
 from django.db.models import F, QuerySet
 
-from annotation.models import Candidate, Mark, Study
+from annotation.models import Adjudication, Candidate, Mark, Study
 from scoring import results, tables
+from scoring.reannotation import queries as reannotation
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings
 from scoring.writers import Column, Row
 
@@ -71,9 +72,8 @@ _ABOUT_JUDGEMENT = (
 
 
 def _marks(study: Study, options: Options) -> QuerySet[Mark]:
-    """All marks, in an order that does not depend on when they were made."""
-    marks = Mark.objects.filter(judgement__study=study)
-    marks = marks if options.include_extra else marks.filter(judgement__is_extra=False)
+    """All standing marks, excused ones too, in an order that does not depend on when they were made."""
+    marks = Mark.objects.filter(judgement__study=study).standing(options.include_extra)
     return marks.order_by(
         "candidate__case__key", "candidate__editor__slug", "candidate__seed", "candidate_id", "dimension",
         "judgement__unit__item_id", "judgement__unit__round", "judgement__annotator_id", "id",
@@ -111,7 +111,10 @@ def _ranking_rows(study: Study, options: Options) -> Iterator[Row]:
 
 
 def _extra_filter(options: Options) -> list[str]:
-    return ["Extra judgements: included." if options.include_extra else "Extra judgements: left out."]
+    return [
+        "Extra judgements: included." if options.include_extra else "Extra judgements: left out.",
+        "Hidden checks, practice, and judgements of annotators whom a person excluded: left out.",
+    ]
 
 
 def _mos_filters(options: Options) -> list[str]:
@@ -144,23 +147,56 @@ def describe(uids: list[str]) -> dict[str, tuple[Any, ...]]:
 def _mos_rows(study: Study, options: Options) -> Iterator[Row]:
     scored = results.mos_rows(tables.ratings(study, include_extra=options.include_extra), options.mos_settings)
     known = describe([row.item for row in scored])
+    decided = {key: reannotation.places(row) for key, row in _standing(study).items()}
     ordered = sorted(scored, key=lambda row: (*map(str, known[row.item]), row.dimension))
+    said = {(uid, dimension): score for (_item, dimension), of in decided.items() for uid, score in of.items()}
     for row in ordered:
-        yield (*known[row.item], row.dimension, row.mos, row.n, row.std, row.low, row.high)
+        beside = said.get((row.item, row.dimension))
+        yield (*known[row.item], row.dimension, row.mos, row.n, row.std, row.low, row.high, beside)
 
 
 def _pair_rows(study: Study, options: Options) -> Iterator[Row]:
     table = tables.rankings(study, include_extra=options.include_extra)
     pairs = results.pair_rows(table, study.protocol.agreement)
     known = describe(table.candidates.to_pylist())
+    decided = {key: reannotation.places(row) for key, row in _standing(study).items()}
     rows = []
     for pair in pairs:
         first, second = known[pair.better], known[pair.worse]
         if pair.gap == 0 and first > second:  # which of a tie comes first must not depend on the order of the rows
             first, second = second, first
         sides = (*first[3:5], *second[3:5])
-        rows.append((*first[:3], pair.group, pair.dimension, *sides, pair.gap, pair.gap == 0, pair.contested))
+        beside = _said_of(decided.get((pair.group, pair.dimension), {}), first[3], second[3])
+        rows.append((*first[:3], pair.group, pair.dimension, *sides, pair.gap, pair.gap == 0, pair.contested, beside))
     yield from sorted(rows, key=lambda row: tuple(map(str, (row[0], *row[3:9]))))
+
+
+def _standing(study: Study) -> dict[tuple[str, str], Adjudication]:
+    """The decision of a senior that stands, by (item's UID, dimension)."""
+    made = reannotation.decisions(study).select_related("item")
+    return {(str(row.item.uid), row.dimension): row for row in reannotation.standing(made).values()}
+
+
+def _said_of(places: dict[str, float], better: str, worse: str) -> str:
+    """Which of a pair a senior put first; empty where nobody decided on it."""
+    if better not in places or worse not in places:
+        return ""
+    first, second = places[better], places[worse]
+    return "tie" if first == second else "better" if first < second else "worse"
+
+
+def _decision_rows(study: Study, _options: Options) -> Iterator[Row]:
+    made = list(reannotation.decisions(study).select_related("item"))
+    stands = {row.pk for row in reannotation.standing(made).values()}
+    known = describe(sorted({uid for row in made for uid in reannotation.places(row)}))
+    rows = []
+    for row in made:
+        by, at = tables.annotator_name(row.by_id, row.by.is_simulated), row.created_at.isoformat()
+        for uid, value in reannotation.places(row).items():
+            number = (value, None) if "scores" in row.answer else (None, value)
+            said = (str(row.item.uid), row.dimension, *number, row.pk in stands, by, at, row.note)
+            rows.append((*known[uid], *said))
+    yield from sorted(rows, key=lambda row: (*map(str, row[:4]), row[8], row[13], row[7]))
 
 
 TABLES: dict[str, ExportTable] = {
@@ -205,6 +241,7 @@ TABLES: dict[str, ExportTable] = {
             Column("std", "number", "sample standard deviation over them"),
             Column("ci_low", "number", "lower end of the 95 % interval"),
             Column("ci_high", "number", "upper end of the 95 % interval"),
+            Column("adjudicated", "number", "score that a senior decided on, in units of the protocol; not in the mos"),
         ),
         _mos_rows,
         _mos_filters,
@@ -223,8 +260,27 @@ TABLES: dict[str, ExportTable] = {
             Column("gap", "number", "difference of the mean ranks; 0 is a tie"),
             Column("tie", "flag", "whether the mean ranks are equal"),
             Column("contested", "flag", "whether the group's Kendall W is below the study's threshold"),
+            Column("adjudicated", "text", "which of the two a senior put first: better, worse or tie; not in the gap"),
         ),
         _pair_rows,
         _pair_filters,
+    ),
+    "adjudications": ExportTable(
+        "Adjudications",
+        "One row for every candidate of every decision that a senior made on an item, earlier decisions too.",
+        (
+            *_CASE,
+            *_CANDIDATE,
+            Column("item", "text", "UID of the item that was decided on"),
+            Column("dimension", "text", "dimension of the protocol"),
+            Column("score", "number", "score in the units of the protocol; empty for rankings"),
+            Column("rank", "number", "rank in the group; 1 is best, ties share their mean rank; empty for scores"),
+            Column("stands", "flag", "whether no later decision on the item and dimension follows"),
+            Column("decided_by", "text", "number of the person, as of annotators"),
+            Column("decided_at", "text", "time, UTC, ISO 8601"),
+            Column("note", "text", "why"),
+        ),
+        _decision_rows,
+        lambda options: [*_extra_filter(options), "The annotators' judgements are not changed by these decisions."],
     ),
 }

@@ -14,6 +14,8 @@ from scoring.export_readme import readme
 from scoring.export_tables import TABLES, Options
 from scoring.writers import WRITERS, Row, archive
 from webapp.accounts.models import User
+from webapp.hooks.events import EXPORT_FINISHED
+from webapp.hooks.services import announce
 from webapp.jobs import services as jobs
 from webapp.jobs.folder import JobError, JobRun
 from webapp.jobs.kinds import JobKind
@@ -87,4 +89,14 @@ def _context(job: Job) -> dict[str, Any]:
     return {"notice": study.notice} if study else {}
 
 
-KIND = JobKind(name="export", label=gettext_lazy("Export"), work=_work, links=_links, context=_context)
+def _tell(job: Job) -> None:
+    """Tell webhooks that the file is there."""
+    study = _study(job.config) if file_of(job) else None
+    if study is not None:
+        data = {"job": str(job.uid), "table": job.config["table"], "format": job.config["format"], **job.summary}
+        announce(EXPORT_FINISHED, data, study=study, key=str(job.uid))
+
+
+KIND = JobKind(
+    name="export", label=gettext_lazy("Export"), work=_work, on_end=_tell, links=_links, context=_context
+)

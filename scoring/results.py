@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from annotation.models import Candidate, Study
+from annotation.models import Candidate, Editor, Study
 from annotation.protocols import RATING
-from scoring import tables
+from scoring import blocks, tables
 from scoring.stats import notes
-from scoring.stats.agreement import Agreement, agreement
+from scoring.stats.agreement import Agreement, Icc, Kappa, agreement
 from scoring.stats.mos import MosResult, MosSettings, mean_opinion_scores
 from scoring.stats.pairs import OVERALL_WEIGHTS, Pairs, preference_pairs
 from scoring.stats.ranks import RankResult, rank_groups
@@ -203,74 +204,113 @@ class Results:
 
 def of_study(study: Study) -> Results:
     """Everything that a study's page shows, from the judgements that count now."""
+    return shown(study, compute(study))
+
+
+def compute(study: Study) -> dict[str, Any]:
+    """The same as plain JSON, which can be kept: editors and candidates by their keys. See ``shown``."""
     return _of_ratings(study) if study.protocol.kind == RATING else _of_rankings(study)
 
 
-def _of_ratings(study: Study) -> Results:
+def shown(study: Study, found: dict[str, Any]) -> Results:
+    """What ``compute`` said, with the rows that it names. Two queries."""
+    editors = Editor.objects.in_bulk([row["editor"] for row in found["editors"]])
+    known = _candidates([uid for uid, _scores in found["candidates"]])
+    return Results(
+        kind=study.protocol.kind,
+        dimensions=[dimension.label for dimension in study.protocol.dimensions],
+        editors=[EditorRow(**{**row, "editor": editors[row["editor"]]}) for row in found["editors"]],
+        agreement=[(name, _agreement(row)) for name, row in found["agreement"]],
+        concordance=[Concordance(**row) for row in found["concordance"]],
+        annotators=[AnnotatorRow(**row) for row in found["annotators"]],
+        candidates=[
+            (known[uid], [row and MosRow(**row) for row in rows]) for uid, rows in found["candidates"] if uid in known
+        ],
+        warnings=found["warnings"],
+    )
+
+
+def _agreement(row: dict[str, Any]) -> Agreement:
+    return Agreement(**{**row, "icc": Icc(**row["icc"]), "kappa": Kappa(**row["kappa"])})
+
+
+def _of_ratings(study: Study) -> dict[str, Any]:
     table = tables.ratings(study)
     keys = [dimension.key for dimension in study.protocol.dimensions]
     plain = {(row.item, row.dimension): row for row in mos_rows(table, MosSettings(method="mean", outliers="none"))}
     made = mean_opinion_scores(table)
-    agreed = agreement(table, "interval")
-    known = _candidates({item for item, _dimension in plain})
+    names, agreed = table.dimensions.to_pylist(), agreement(table, "interval")
     values = {(item, dimension): row.mos for (item, dimension), row in plain.items() if row.mos is not None}
-    by_mean = sorted(known, key=lambda uid: -sum(values.get((uid, key), 0) for key in keys))
-    return Results(
-        kind=study.protocol.kind,
-        dimensions=[dimension.label for dimension in study.protocol.dimensions],
-        editors=_editor_rows(known, keys, values),
-        agreement=list(zip(table.dimensions.to_pylist(), agreed.dimensions, strict=True)),
-        concordance=[],
-        annotators=_annotators(made),
-        candidates=[(known[uid], [plain.get((uid, key)) for key in keys]) for uid in by_mean[:SHOWN]],
-        warnings=notes.warnings(made),
+    by_mean = sorted(
+        {item for item, _dimension in plain}, key=lambda uid: (-sum(values.get((uid, key), 0) for key in keys), uid)
     )
+    best = [(uid, [plain.get((uid, key)) for key in keys]) for uid in by_mean[:SHOWN]]
+    return {
+        "editors": _editor_rows(_editors_of(by_mean), keys, values),
+        "agreement": [(name, asdict(one)) for name, one in zip(names, agreed.dimensions, strict=True)],
+        "concordance": [],
+        "annotators": [asdict(row) for row in _annotators(made)],
+        "candidates": [(uid, [row and asdict(row) for row in rows]) for uid, rows in best],
+        "warnings": [str(warning) for warning in notes.warnings(made)],
+    }
 
 
-def _of_rankings(study: Study) -> Results:
-    table = tables.rankings(study)
+def rankings_of(study: Study) -> Rankings:
+    """Ranks by (annotator, group, dimension, candidate), from which candidates' places come. Blocks of one case are
+    joined; how far people agree is measured within blocks, by ``tables.rankings``."""
+    return blocks.rankings(study)
+
+
+def _of_rankings(study: Study) -> dict[str, Any]:
+    table = rankings_of(study)
     keys = [dimension.key for dimension in study.protocol.dimensions]
     ranked = rank_groups(table, study.protocol.agreement)
+    within = rank_groups(tables.rankings(study), study.protocol.agreement) if blocks.has_blocks(study) else ranked
     names = table.candidates.to_pylist()
     dimensions = table.dimensions.to_pylist()
-    known = _candidates(set(names))
     panel = ranked.panel
     wins: dict[tuple[str, str], list[float]] = defaultdict(list)
     for cell, won in enumerate(ranked.wins):
         dimension = dimensions[panel.group_dimension[panel.cell_group[cell]]]
         wins[names[panel.cell_candidate[cell]], dimension].append(float(won))
     values = {key: sum(found) / len(found) for key, found in wins.items()}
-    return Results(
-        kind=study.protocol.kind,
-        dimensions=[dimension.label for dimension in study.protocol.dimensions],
-        editors=_editor_rows(known, keys, values),
-        agreement=[],
-        concordance=_concordance(ranked),
-        annotators=[],
-        candidates=[],
-        warnings=[],
-    )
+    return {
+        "editors": _editor_rows(_editors_of(names), keys, values),
+        "agreement": [],
+        "concordance": [asdict(row) for row in _concordance(within)],
+        "annotators": [],
+        "candidates": [],
+        "warnings": [],
+    }
 
 
-def _candidates(uids: set[str]) -> dict[str, Candidate]:
-    found: dict[str, Candidate] = {}
-    ordered = sorted(uids)
-    for start in range(0, len(ordered), tables.CHUNK):
-        rows = Candidate.objects.filter(uid__in=ordered[start : start + tables.CHUNK])
-        found |= {str(row.uid): row for row in rows.select_related("editor", "case", "image")}
+def _editors_of(uids: Sequence[str]) -> dict[str, int]:
+    """The key of each candidate's editor."""
+    found: dict[str, int] = {}
+    for start in range(0, len(uids), tables.CHUNK):
+        rows = Candidate.objects.filter(uid__in=uids[start : start + tables.CHUNK]).order_by("pk")
+        found |= {str(uid): editor for uid, editor in rows.values_list("uid", "editor_id")}
     return found
 
 
-def _editor_rows(known: dict[str, Candidate], keys: list[str], values: dict[tuple[str, str], float]) -> list[EditorRow]:
+def _candidates(uids: Sequence[str]) -> dict[str, Candidate]:
+    rows = Candidate.objects.filter(uid__in=uids).select_related("editor", "case", "image")
+    return {str(row.uid): row for row in rows}
+
+
+def _editor_rows(
+    editor_of: dict[str, int], keys: list[str], values: dict[tuple[str, str], float]
+) -> list[dict[str, Any]]:
     """Means over each editor's candidates, best first."""
     groups: dict[int, list[str]] = defaultdict(list)
-    for uid, candidate in known.items():
-        groups[candidate.editor_id].append(uid)
+    for uid, editor in editor_of.items():
+        groups[editor].append(uid)
     rows = []
-    for uids in groups.values():
+    for editor, uids in groups.items():
         means = [_mean([values[uid, key] for uid in uids if (uid, key) in values]) for key in keys]
-        rows.append(EditorRow(known[uids[0]].editor, len(uids), means, _overall(dict(zip(keys, means, strict=True)))))
-    return sorted(rows, key=lambda row: -(row.overall if row.overall is not None else row.values[0] or 0))
+        overall = _overall(dict(zip(keys, means, strict=True)))
+        rows.append({"editor": editor, "count": len(uids), "values": means, "overall": overall})
+    return sorted(rows, key=lambda row: -(row["overall"] if row["overall"] is not None else row["values"][0] or 0))
 
 
 def _mean(values: list[float]) -> float | None:

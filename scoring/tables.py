@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 from django.db.models import QuerySet
 
-from annotation.models import Exclusion, Mark, Purpose, Study
+from annotation.answers import EXCUSES as EXCUSES  # noqa: PLC0414 — others read it here, too
+from annotation.models import Mark, Study
 from scoring.stats.table import Rankings, Ratings
 from webapp.accounts.models import SIMULATED
 
 CHUNK = 5000
 ANNOTATOR = ("judgement__annotator_id", "judgement__annotator__is_simulated")
-EXCUSES = ("broken", "unsafe", "cannot_judge")
 
 
 def annotator_name(pk: int, is_simulated: bool) -> str:
@@ -19,12 +19,8 @@ def annotator_name(pk: int, is_simulated: bool) -> str:
 
 
 def counted_marks(study: Study, *, include_extra: bool = False) -> QuerySet[Mark]:
-    """Marks of the judgements that count: live work, not extra, not excused by a flag (broken, unsafe, cannot judge),
-    by nobody who was excluded; of candidates that an editor made, not of those that check attention."""
-    excluded = Exclusion.objects.filter(study=study, lifted_at=None).values("annotator")
-    marks = Mark.objects.filter(judgement__study=study, judgement__unit__purpose=Purpose.LIVE, candidate__control="")
-    marks = marks.exclude(judgement__flag__in=EXCUSES).exclude(judgement__annotator__in=excluded)
-    return marks if include_extra else marks.filter(judgement__is_extra=False)
+    """The study's marks that count, see ``MarkQuerySet.counted``."""
+    return Mark.objects.filter(judgement__study=study).counted(include_extra)
 
 
 def ratings(study: Study, *, include_extra: bool = False) -> Ratings:

@@ -2,10 +2,14 @@ from django.urls import path
 
 from scoring import views
 from scoring.asking import views as asking
+from scoring.boards import views as boards
 from scoring.calibration import views as calibration
 from scoring.curation import views as curation
+from scoring.elsewhere import views as elsewhere
 from scoring.filtering import views as filtering
+from scoring.items import views as items
 from scoring.prompts import views as prompts
+from scoring.reporting import views as reporting
 from scoring.votes import views as votes
 
 urlpatterns = [
@@ -14,6 +18,18 @@ urlpatterns = [
     path("studies/<uuid:uid>/figures/", views.figures, name="study_figures"),
     path("studies/<uuid:uid>/more/", views.ask_more, name="study_ask_more"),
     path("studies/<uuid:uid>/export/", views.export, name="study_export"),
+    path("studies/<uuid:uid>/agreement/", boards.tab, {"name": "agreement"}, name="study_agreement"),
+    path("studies/<uuid:uid>/annotators/", boards.tab, {"name": "annotators"}, name="study_annotators"),
+    path("studies/<uuid:uid>/leaderboard/", boards.tab, {"name": "leaderboard"}, name="study_leaderboard"),
+    path("studies/<uuid:uid>/leaderboard/<str:slug>/", boards.editor, name="study_editor"),
+    path("studies/<uuid:uid>/report/", reporting.report, name="study_report"),
+    path("studies/<uuid:uid>/report.html", reporting.report_file, name="study_report_file"),
+    path("studies/<uuid:uid>/figures/<slug:tab>/<slug:name>.csv", boards.figure_csv, name="study_figure_csv"),
+    path("studies/<uuid:uid>/items/", items.items, name="items"),
+    path("studies/<uuid:uid>/contested/", items.contested, name="contested"),
+    path("items/<uuid:uid>/", items.item, name="item"),
+    path("items/<uuid:uid>/adjudicate/", items.adjudicate, name="adjudicate"),
+    path("judgements/<uuid:uid>/", items.judgement, name="judgement"),
     path("unclear/<uuid:uid>/", views.settle_unclear, name="unclear_settle"),
     path("exports/", views.exports, name="exports"),
     path("exports/<uuid:uid>/file/", views.export_file, name="export_file"),
@@ -35,6 +51,11 @@ urlpatterns = [
     path("votes/<uuid:uid>/", votes.vote_set, name="vote_set"),
     path("votes/<uuid:uid>/judges.csv", votes.vote_set_table, name="vote_set_table"),
     path("votes/<uuid:uid>/delete/", votes.delete_vote_set, name="delete_vote_set"),
+    path("judgements/", elsewhere.judgement_sets, name="judgement_sets"),
+    path("judgements/imported/<uuid:uid>/", elsewhere.judgement_set, name="judgement_set"),
+    path("judgements/imported/<uuid:uid>/scores.csv", elsewhere.judgement_scores, name="judgement_scores"),
+    path("judgements/imported/<uuid:uid>/figures/", elsewhere.judgement_figures, name="judgement_figures"),
+    path("judgements/imported/<uuid:uid>/delete/", elsewhere.delete_judgements, name="delete_judgements"),
     path("calibrations/", calibration.calibrations, name="calibrations"),
     path("calibrations/new/", calibration.new_calibration, name="new_calibration"),
     path("calibrations/<uuid:uid>/", calibration.calibration, name="calibration"),

@@ -17,7 +17,8 @@ from annotation.access import study_of
 from annotation.models import Study
 from annotation.simulation.forms import SimulationForm
 from annotation.simulation.truth import is_drawn
-from scoring import results, services
+from scoring import services
+from scoring.boards.views import context_of
 from scoring.calibration.forms import SettleForm
 from scoring.calibration.services import settle_unclear as settle
 from scoring.exports import file_of, start_export
@@ -42,8 +43,7 @@ def study(request: HttpRequest, uid: UUID) -> HttpResponse:
     found = study_of(request, uid)
     may = may_change(user_of(request), found.created_by_id)
     context = {
-        **_figures(found),
-        "may_change": may,
+        **context_of(request, found, "overview"),
         "simulation": SimulationForm() if may and is_drawn(found.dataset) else None,
         "unclear": found.unclear_points.filter(settled_at=None).select_related(
             "candidate__image", "candidate__case__source", "by", "calibration"
@@ -57,12 +57,7 @@ def study(request: HttpRequest, uid: UUID) -> HttpResponse:
 def figures(request: HttpRequest, uid: UUID) -> HttpResponse:
     """The moving part of a study's page, fetched again when a judgement came in."""
     found = study_of(request, uid)
-    may = may_change(user_of(request), found.created_by_id)
-    return render(request, "studies/figures.html", {**_figures(found), "may_change": may})
-
-
-def _figures(found: Study) -> dict[str, object]:
-    return {"study": found, "progress": queries.study_progress([found])[0], "results": results.of_study(found)}
+    return render(request, "studies/figures.html", context_of(request, found, "overview"))
 
 
 @engineers
@@ -101,7 +96,7 @@ def settle_unclear(request: HttpRequest, uid: UUID) -> HttpResponse:
         messages.error(request, _("That is too long for one point: 5,000 characters at most."))
         return redirect(found)
     try:
-        settle(point=point, words=form.cleaned_data["words"])
+        settle(point=point, words=form.cleaned_data["words"], by=user_of(request))
         messages.success(request, _("The guidelines have it.") if form.cleaned_data["words"] else _("Put aside."))
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))

@@ -94,7 +94,8 @@ def mos(study: Study, include_extra: bool = False, method: str = "zscore", rule:
             values = [value[id(row)] for row in here if id(row) in value]
             known = {name: here[0][name] for name in CANDIDATE}
             order = [known[name] for name in ("case", "task", "split", "candidate")]
-            result.append(known | {"dimension": dimension, "_order": [*order, dimension]} | summary(values))
+            about = {"dimension": dimension, "adjudicated": None, "_order": [*order, dimension]}
+            result.append(known | about | summary(values))
     return in_order(result)
 
 
@@ -171,10 +172,16 @@ def pairs(study: Study, include_extra: bool = False) -> list[Row]:
             better, worse = (one, other) if mean[one] <= mean[other] else (other, one)
             sides = {"better": better, "better_editor": editor[better], "worse": worse, "worse_editor": editor[worse]}
             gap = mean[worse] - mean[better]
-            verdict = {"gap": gap, "tie": gap == 0, "contested": w is not None and w < study.protocol.agreement}
+            verdict: Row = {"gap": gap, "tie": gap == 0, "contested": w is not None and w < study.protocol.agreement}
+            verdict["adjudicated"] = ""
             order = [about[name] for name in ("case", "group", "dimension")]
             result.append(about | sides | verdict | {"_order": [*order, better, editor[better], worse]})
     return in_order(result)
+
+
+def adjudications(study: Study, include_extra: bool = False) -> list[Row]:
+    """Nobody decides anything in the panels that are recounted."""
+    return []
 
 
 def wins(study: Study, include_extra: bool = False) -> dict[tuple[str, str], float]:

@@ -8,15 +8,20 @@ import pytest
 from django.db import connections
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 
+from annotation.entry.services import Example, add_reference, publish_guidelines
+from annotation.models import Dataset
 from scoring.models import Calibration, Judge, PromptVersion, Suggestion, UnclearPoint, VoteSet
 from scoring.prompts.loading import load_prompts
 from tests import make
 from tests.benchmarks import rows as benches
 from tests.conftest import Keep, own_settings
+from tests.elsewhere.files import set_of_judgements
 from tests.freezing import frozen
 from tests.recipes import recipe_row
 from tests.reward_models import model_row
+from tests.scoring_items.make import give
 from tests.training_editor_benchmarks.rows import benchmark as make_editor_benchmark
 from tests.training_proof.make import row as proof_row
 from tests.training_runs.rows import run_row, trained_row
@@ -24,7 +29,9 @@ from tests.training_runs.sweep_rows import sweep_row
 from tests.training_sets.make import set_row as make_set
 from webapp.accounts import services as accounts
 from webapp.accounts.models import User
+from webapp.accounts.tokens import make_token
 from webapp.endpoints.models import Endpoint
+from webapp.hooks.models import Delivery, Webhook
 from webapp.jobs import services as jobs
 
 OK, LOGIN, NO, GONE, BAD, METHOD, UNSIGNED = 200, 302, 403, 404, 400, 405, 401
@@ -59,6 +66,14 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "work_next": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
     "work_events": ("json", "study", UNSIGNED, GONE, BAD, GONE, GONE),
     "work_back": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
+    "way_in": ("get", "study", LOGIN, GONE, LOGIN, GONE, GONE),  # nothing to pass, so on to the work
+    "work_guidelines": ("get", "study", LOGIN, GONE, OK, GONE, GONE),
+    "guideline_image": ("get", "guideline_image", LOGIN, GONE, OK, GONE, GONE),
+    "viewing_chart": ("get", "viewing_chart", LOGIN, GONE, OK, GONE, GONE),
+    "practice": ("get", "study", LOGIN, GONE, LOGIN, GONE, GONE),
+    "practice_next": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
+    "practice_events": ("json", "study", UNSIGNED, GONE, BAD, GONE, GONE),
+    "practice_back": ("json", "study", UNSIGNED, GONE, OK, GONE, GONE),
     "work_image": ("get", "assignment", LOGIN, GONE, OK, GONE, GONE),
     "datasets": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_import": ("get", "", LOGIN, NO, NO, OK, OK),
@@ -94,12 +109,39 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "new_study": ("get", "", LOGIN, NO, NO, OK, OK),
     "study": ("get", "study", LOGIN, NO, NO, OK, OK),
     "study_figures": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_agreement": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_report": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_report_file": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_annotators": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_leaderboard": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_editor": ("get", "study_editor", LOGIN, NO, NO, OK, OK),
+    "study_figure_csv": ("get", "study_figure", LOGIN, NO, NO, OK, OK),
     "study_state": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_members": ("get", "study", LOGIN, NO, NO, OK, OK),
     "study_remove_member": ("post", "member", LOGIN, NO, NO, NO, LOGIN),
+    "study_guidelines": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_guidelines_history": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_entry": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_entry_pick": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_reference_new": ("get", "study", LOGIN, NO, NO, LOGIN, LOGIN),  # it names no candidates
+    "study_reference_withdraw": ("post", "reference", LOGIN, NO, NO, NO, LOGIN),
+    "study_entry_people": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_entry_decide": ("post", "way_in_of", LOGIN, NO, NO, NO, LOGIN),
+    "study_checks": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_look": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
+    "study_concerns": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_decide": ("post", "concern", LOGIN, NO, NO, NO, LOGIN),
+    "study_decisions": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "study_annotator": ("get", "member", LOGIN, NO, NO, OK, OK),
+    "work_message": ("get", "study", LOGIN, GONE, LOGIN, GONE, GONE),  # there is none, so on to the work
     "study_simulate": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_ask_more": ("post", "study", LOGIN, NO, NO, NO, LOGIN),
     "study_export": ("post", "study", LOGIN, NO, NO, LOGIN, LOGIN),
+    "items": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "contested": ("get", "study", LOGIN, NO, NO, OK, OK),
+    "item": ("get", "item", LOGIN, NO, NO, OK, OK),
+    "adjudicate": ("get", "item", LOGIN, NO, NO, NO, OK),
+    "judgement": ("get", "judgement", LOGIN, NO, NO, OK, OK),
     "prompts": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_prompt": ("get", "", LOGIN, NO, NO, OK, OK),
     "prompt": ("get", "prompt", LOGIN, NO, NO, OK, OK),
@@ -179,6 +221,11 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "vote_set": ("get", "votes", LOGIN, NO, NO, OK, OK),
     "vote_set_table": ("get", "votes", LOGIN, NO, NO, OK, OK),
     "delete_vote_set": ("post", "votes", LOGIN, NO, NO, NO, LOGIN),
+    "judgement_sets": ("get", "", LOGIN, NO, NO, OK, OK),
+    "judgement_set": ("get", "judgement_set", LOGIN, NO, NO, OK, OK),
+    "judgement_scores": ("get", "judgement_set", LOGIN, NO, NO, GONE, GONE),  # they are not computed yet
+    "judgement_figures": ("post", "judgement_set", LOGIN, NO, NO, NO, LOGIN),
+    "delete_judgements": ("post", "judgement_set", LOGIN, NO, NO, NO, LOGIN),
     "judges": ("get", "", LOGIN, NO, NO, OK, OK),
     "new_judge": ("get", "judge_kind", LOGIN, NO, NO, OK, OK),
     "judge": ("get", "judge", LOGIN, NO, NO, OK, OK),
@@ -207,6 +254,36 @@ RULES: dict[str, tuple[str, str, int, int, int, int, int]] = {
     "suggestion_decide": ("post", "suggestion", LOGIN, NO, NO, LOGIN, LOGIN),
     "unclear_settle": ("post", "unclear", LOGIN, NO, NO, NO, LOGIN),
     "calibration_live": ("get", "calibration_version", GONE, GONE, GONE, OK, OK),
+    "tokens": ("get", "", LOGIN, NO, NO, OK, OK),
+    "revoke_token": ("post", "api_token", LOGIN, NO, NO, GONE, LOGIN),
+    "webhooks": ("get", "", LOGIN, NO, NO, OK, OK),
+    "webhook": ("get", "webhook", LOGIN, NO, NO, GONE, OK),
+    "webhook_switch": ("post", "webhook", LOGIN, NO, NO, GONE, LOGIN),
+    "webhook_test": ("post", "webhook", LOGIN, NO, NO, GONE, LOGIN),
+    "webhook_delete": ("post", "webhook", LOGIN, NO, NO, GONE, LOGIN),
+    "webhook_redeliver": ("post", "delivery", LOGIN, NO, NO, GONE, LOGIN),
+    "api_reference": ("get", "", LOGIN, NO, NO, OK, OK),
+    "api_schema": ("get", "", UNSIGNED, NO, NO, OK, OK),
+    # The rest asks for a token, whoever is signed in: tests/api/test_access.py.
+    "api_datasets": ("get", "", *[UNSIGNED] * 5),
+    "api_dataset": ("get", "dataset", *[UNSIGNED] * 5),
+    "api_cases": ("get", "dataset", *[UNSIGNED] * 5),
+    "api_candidates": ("get", "dataset", *[UNSIGNED] * 5),
+    "api_image": ("get", "image", *[UNSIGNED] * 5),
+    "api_studies": ("get", "", *[UNSIGNED] * 5),
+    "api_study": ("get", "study", *[UNSIGNED] * 5),
+    "api_members": ("get", "study", *[UNSIGNED] * 5),
+    "api_member": ("get", "two_uids", *[UNSIGNED] * 5),
+    "api_results": ("get", "study", *[UNSIGNED] * 5),
+    "api_judgements": ("get", "study", *[UNSIGNED] * 5),
+    "api_start_export": ("get", "study", *[UNSIGNED] * 5),
+    "api_judgement": ("get", "job", *[UNSIGNED] * 5),
+    "api_exports": ("get", "", *[UNSIGNED] * 5),
+    "api_export": ("get", "job", *[UNSIGNED] * 5),
+    "api_export_file": ("get", "job", *[UNSIGNED] * 5),
+    "api_jobs": ("get", "", *[UNSIGNED] * 5),
+    "api_job": ("get", "job", *[UNSIGNED] * 5),
+    "api_cancel_job": ("get", "job", *[UNSIGNED] * 5),
     "job_live": ("get", "job", GONE, GONE, GONE, OK, OK),
     "study_live": ("get", "study", GONE, GONE, GONE, OK, OK),
 }
@@ -242,12 +319,13 @@ def person(things: dict[str, list[Any]]) -> Callable[..., Any]:
 def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User) -> dict[str, list[Any]]:
     """What the addresses are about, by the names that RULES uses."""
     from annotation import leases
-    from annotation.models import Member
+    from annotation.models import Concern, Member
 
     data = make.dataset(folder, cases=1, editors=2, owner=alice)
     study = make.study(data, "mos", (carol,), owner=alice)
     (assignment,) = leases.lease(Member.objects.get(), count=1, turn=0)
     case = data.cases.get()
+    judged = give(study.units.exclude(pk=assignment.unit_id)[0], alice, scores={"quality": 3})
     job = jobs.start(kind="import", title="t", config={"slug": data.slug, "path": "", "name": ""}, by=alice)
     invitation, token = accounts.invite(by=alice, role="annotator")
     endpoint = Endpoint(slug="e", name="E", base_url="http://127.0.0.1:9/v1", model="m")  # refused, so never asked
@@ -266,13 +344,19 @@ def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User)
     return {
         "": [],
         "votes": [votes.uid],
+        "judgement_set": [set_of_judgements(alice).uid],
         "endpoint": [endpoint.uid],
         "user": [mallory.pk],
         "invitation": [invitation.uid],
         "token": [token],
         "job": [job.uid],
         "study": [study.uid],
+        "study_editor": [study.uid, case.candidates.all()[0].editor.slug],
+        "study_figure": [study.uid, "overview", "days"],
+        "item": [judged.unit.item.uid],
+        "judgement": [judged.uid],
         "member": [study.uid, carol.pk],
+        "concern": [study.uid, Concern.objects.create(study=study, annotator=carol, kind="speed", words="W").uid],
         "assignment": [assignment.uid, "A"],
         "dataset": [data.uid],
         "version": [frozen(data).uid],
@@ -300,7 +384,32 @@ def all_things(folder: Path, alice: User, bob: User, carol: User, mallory: User)
         "proof": [proof_row(data, alice).uid],
         "prompt": ["hp-add"],
         "prompt_version": ["hp-add", 2],
+        "two_uids": [study.uid, study.uid],
+        **programs_things(alice),
+        **way_in_things(data, alice, carol),
     }
+
+
+def way_in_things(data: Dataset, alice: User, carol: User) -> dict[str, list[Any]]:
+    """In a study of their own: with guidelines, nobody gets to the work of a study at once."""
+    study, candidate = make.study(data, "mos", (carol,), owner=alice), data.cases.get().candidates.all()[0]
+    example = Example(candidate, "quality", 3)
+    version = publish_guidelines(study=study, text="Look.", by=alice, examples=[example])
+    answer = {"scores": {"quality": 3}}
+    reference = add_reference(study=study, candidates=[candidate], purpose="gold", answer=answer, by=alice)
+    return {
+        "guideline_image": [study.uid, version.examples.get().pk, "edit"],
+        "viewing_chart": [study.uid, "grey"],
+        "reference": [study.uid, reference.unit.uid],
+        "way_in_of": [study.uid, study.members.get().uid],
+    }
+
+
+def programs_things(owner: User) -> dict[str, list[Any]]:
+    hook = Webhook.objects.create(address="http://127.0.0.1:9/", events=["job.finished"], created_by=owner)
+    delivery = Delivery.objects.create(webhook=hook, event="ping", body="{}", state="given up", next_at=timezone.now())
+    token, _text = make_token(by=owner, name="T", scopes=["read"])
+    return {"webhook": [hook.uid], "delivery": [delivery.uid], "api_token": [token.uid]}
 
 
 @pytest.mark.parametrize("who", PEOPLE)

@@ -4,13 +4,26 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.assign import WINDOW, Offer, choose, dimension_order, seeded, shuffled
+from annotation.assign import (
+    RANGES,
+    WINDOW,
+    Offer,
+    arranged,
+    choose,
+    dimension_order,
+    joining,
+    places,
+    ranges,
+    seeded,
+    shuffled,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 names = st.lists(st.text(min_size=1, max_size=5), min_size=1, max_size=6, unique=True)
@@ -146,3 +159,97 @@ def test_places_and_sides_are_balanced_over_annotators() -> None:
     assert max(first.values()) < 1.3 * min(first.values())
     left = sum(shuffled((1, 2), 7, user, unit)[0] == 1 for user in range(50) for unit in range(40))
     assert 0.46 < left / 2000 < 0.54
+
+
+# Ranges of quality --------------------------------------------------------------------------------------------------
+
+
+@given(st.dictionaries(st.integers(1, 10**6), st.floats(0, 1), max_size=60))
+def test_ranges_are_equal_parts_in_the_order_of_quality(quality: dict[int, float]) -> None:
+    found = ranges(quality)
+    assert set(found) == set(quality)
+    counts = Counter(found.values())
+    assert max(counts.values(), default=0) - min((counts[part] for part in range(RANGES)), default=0) <= 1
+    for one, value in quality.items():
+        assert all(found[one] <= found[other] for other, more in quality.items() if value < more - 1e-5)
+
+
+def test_items_of_equal_quality_are_parted_by_chance_that_stays() -> None:
+    """Half of all ratings may be one and the same score: a range of half of the items would hold nobody back."""
+    alike = ranges(dict.fromkeys(range(30), 0.75))
+    assert sorted(Counter(alike.values()).values()) == [10, 10, 10]
+    assert alike == ranges(dict.fromkeys(reversed(range(30)), 0.75))
+
+
+def test_the_range_seen_least_comes_next_and_an_unknown_one_is_neither_drawn_nor_put_off() -> None:
+    low, high, unknown = (Offer(unit, 0, (1,), range=part) for unit, part in ((1, 0), (2, 2), (3, None)))
+    assert choose([low, high, unknown], {}, 7, had={0: 5, 1: 2, 2: 2}) is high
+    assert choose([low, unknown], {}, 7, had={0: 5, 1: 2, 2: 2}) is unknown
+    assert choose([high, unknown], {}, 7, had={0: 5, 1: 2, 2: 2}) is high
+
+
+def test_editors_and_ranges_weigh_the_same() -> None:
+    new_editor, new_range = Offer(1, 0, (1,), range=0), Offer(2, 0, (2,), range=1)
+    assert choose([new_editor, new_range], {2: 3}, 7, had={0: 2}) is new_editor
+    assert choose([new_editor, new_range], {2: 2}, 7, had={0: 3}) is new_range
+
+
+def test_of_units_that_want_more_people_the_part_that_is_missing_counts() -> None:
+    """4 of 15 is less than 2 of 5."""
+    assert choose([Offer(1, 2, (1,), target=5), Offer(2, 4, (1,), target=15)], {}, 7).unit == 2
+
+
+# What hangs together ------------------------------------------------------------------------------------------------
+
+
+def test_a_unit_that_joins_two_parts_goes_first() -> None:
+    joins, fresh = Offer(1, 3, (1,), joins=True), Offer(2, 0, (2,))
+    assert choose([joins, fresh], {1: 9}, 7) is joins
+
+
+def test_units_of_people_whom_i_share_nothing_with_join() -> None:
+    me = 1
+    shared = {10: {me, 2}, 11: {2, 3}, 12: {3}, 13: {4}, 14: {4, 5}, 15: set(), 16: {me, 6}}
+    assert joining(me, {unit: set(people) for unit, people in shared.items()}) == {13, 14}
+
+
+@given(st.dictionaries(st.integers(0, 30), st.sets(st.integers(0, 8), max_size=4), max_size=20), st.integers(0, 8))
+def test_no_unit_that_joins_is_overlooked(shared: dict[int, set[int]], me: int) -> None:
+    """By brute force: whom I reach by steps over shared units."""
+    reached, before = {me}, set[int]()
+    while reached != before:
+        before = set(reached)
+        reached = reached.union(*(people for people in shared.values() if people & reached))
+    expected = {unit for unit, people in shared.items() if me not in people and people - reached}
+    assert joining(me, {unit: set(people) for unit, people in shared.items()}) == expected
+
+
+# What where ---------------------------------------------------------------------------------------------------------
+
+
+def squares(orders: list[list[int]], editors: dict[int, int]) -> int:
+    return sum(n * n for n in places(orders, editors).values()) + sum(n * n for n in places(orders).values())
+
+
+@given(st.lists(st.permutations([1, 2, 3, 4]), max_size=6), st.integers())
+def test_an_order_is_a_permutation_that_makes_places_most_even(past: list[list[int]], seed: int) -> None:
+    editors = {1: 1, 2: 1, 3: 2, 4: 3}
+    order = arranged([1, 2, 3, 4], editors, places(past, editors), places(past), seed)
+    assert sorted(order) == [1, 2, 3, 4]
+    assert order == arranged([1, 2, 3, 4], editors, places(past, editors), places(past), seed)
+    best = min(squares([*past, list(other)], editors) for other in permutations([1, 2, 3, 4]))
+    assert squares([*past, order], editors) == best
+
+
+def test_sides_change_for_an_annotator_and_over_all_of_them() -> None:
+    editors = {1: 10, 2: 20}
+    assert arranged([1, 2], editors, {(10, 0): 3, (20, 1): 3, (10, 1): 1, (20, 0): 1}, {}, 7) == [2, 1]
+    assert arranged([1, 2], editors, {}, {(1, 0): 3, (2, 1): 3}, 7) == [2, 1]
+    first = Counter(arranged([1, 2], editors, {}, {}, seed)[0] for seed in range(1000))
+    assert 450 < first[1] < 550
+    assert arranged([5], {5: 1}, {}, {}) == [5]
+
+
+def test_places_that_are_even_are_drawn_by_chance() -> None:
+    orders = {tuple(arranged([1, 2, 3], {1: 1, 2: 2, 3: 3}, {}, {}, seed)) for seed in range(100)}
+    assert orders == set(permutations([1, 2, 3]))

@@ -24,7 +24,13 @@ WORDS = {
     "MPL-2.0": ("mpl",),
 }
 PACKAGES = ("webapp", "annotation", "scoring", "training", "drawnworld", "scripts")
-MODULES = {"django-allauth": "allauth", "pillow": "PIL", "scikit-image": "skimage", "scikit-learn": "sklearn"}
+MODULES = {
+    "django-allauth": "allauth",
+    "djangorestframework": "rest_framework",
+    "pillow": "PIL",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
 BY_NAME = {"httptools", "uvloop"}  # uvicorn takes them when they are there
 LGPL = {"psycopg", "psycopg-binary"}
 

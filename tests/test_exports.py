@@ -21,6 +21,7 @@ from scoring import exports
 from scoring.export_tables import TABLES, Options
 from scoring.exports import KIND, file_of, start_export
 from scoring.forms import ExportForm
+from scoring.reannotation.services import adjudicate
 from scoring.stats.mos import METHODS, OUTLIER_RULES
 from scoring.writers import WRITERS
 from tests import judging, recount
@@ -268,8 +269,11 @@ def test_the_header_of_csv_is_stable(small: Study) -> None:
     expected = {
         "ratings": f"{head},score,{tail}",
         "rankings": f"{head},group,round,rank,shelf,{tail}",
-        "mos": "case,task,split,candidate,editor,seed,image_sha256,dimension,mos,n,std,ci_low,ci_high",
-        "pairs": "case,task,split,group,dimension,better,better_editor,worse,worse_editor,gap,tie,contested",
+        "mos": "case,task,split,candidate,editor,seed,image_sha256,dimension,mos,n,std,ci_low,ci_high,adjudicated",
+        "pairs": "case,task,split,group,dimension,better,better_editor,worse,worse_editor,gap,tie,contested,"
+        "adjudicated",
+        "adjudications": "case,task,split,candidate,editor,seed,image_sha256,item,dimension,score,rank,stands,"
+        "decided_by,decided_at,note",
     }
     found = {table: parts(work(start(small, table, "csv")))[0].decode().split("\r\n")[0] for table in TABLES}
     assert found == expected
@@ -298,6 +302,9 @@ def test_an_export_that_is_stopped_leaves_no_file_and_can_be_resumed(
     study = judging.study(judging.dataset(cases=2), "group-rank", (carol, mallory))
     for user in (carol, mallory):
         judge(study, user, lambda row: ranked(by_worth(row, lambda candidate: candidate % 3)))
+    for item in study.items.all():
+        order = {"order": [[str(candidate.uid)] for candidate in item.candidates.all()]}
+        adjudicate(item=item, answers={"quality": order}, note="", by=carol)
     whole, job, looks = work(start(study, table)), start(study, table), iter(range(100))
 
     def stop_at_the_fifth_look(_run: JobRun) -> None:

@@ -48,10 +48,12 @@ def ranked_study(carol: User, mallory: User, bob: User) -> Study:
     return study
 
 
-def page_of(study: Study, reader: User) -> str:
+def page_of(study: Study, reader: User, name: str = "study") -> str:
     browser = Client()
     browser.force_login(reader)
-    pages = [browser.get(reverse(name, args=[study.uid])) for name in ("study", "study_figures")]
+    address = reverse(name, args=[study.uid])
+    part = reverse("study_figures", args=[study.uid]) if name == "study" else f"{address}?part=1"
+    pages = [browser.get(address), browser.get(part)]
     assert [page.status_code for page in pages] == [200, 200]
     whole, figures = (re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", page.content.decode()) for page in pages)
     assert figures.strip() in whole
@@ -228,7 +230,7 @@ def test_the_pages_show_the_figures(rated_study: Study, ranked_study: Study, ali
     text = page_of(rated_study, alice)
     for row in of_study(rated_study).editors:
         assert f"{row.overall:.2f}" in text
-    text = page_of(ranked_study, alice)
+    text = page_of(ranked_study, alice, "study_agreement")
     for line in of_study(ranked_study).concordance:
         assert f"{line.w:.3f}" in text
 

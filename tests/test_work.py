@@ -259,5 +259,5 @@ def test_too_many_events_are_refused(page: Client, rating: Any) -> None:
 def test_an_item_costs_few_queries(page: Client, rating: Any, django_assert_max_num_queries: Any) -> None:
     item = first(page, rating)
     submit = event(item["uid"], "submit", 2, answer=scores())
-    with django_assert_max_num_queries(26):
+    with django_assert_max_num_queries(30):
         post(page, "work_events", rating, {"events": [event(item["uid"], "open"), submit], "want": 1, "have": []})

@@ -8,4 +8,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
 app = Celery("editloop")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["webapp.jobs", "scoring", "training.recipes", "training.proof", "training.editor_benchmarks"])
+app.autodiscover_tasks(
+    ["webapp.jobs", "webapp.hooks", "scoring", "training.recipes", "training.proof", "training.editor_benchmarks"]
+)

@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "webapp.accounts",
     "webapp.jobs",
     "webapp.endpoints",
+    "webapp.hooks",
     "annotation",
     "scoring",
     "training",
@@ -177,6 +178,8 @@ CELERY_BEAT_SCHEDULE = {
     "recipes": {"task": "training.recipes.tasks.look", "schedule": 10.0},
     "editor-benchmarks": {"task": "training.editor_benchmarks.tasks.look", "schedule": 5.0},
     "proofs": {"task": "training.proof.tasks.look", "schedule": 10.0},
+    "webhooks": {"task": "webapp.hooks.tasks.look", "schedule": 5.0},
+    "old-deliveries": {"task": "webapp.hooks.tasks.forget", "schedule": 3600.0},
 }
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 GPU_PYTHON = os.environ.get("GPU_PYTHON", "")  # the interpreter of the GPU environment; empty: this one
@@ -189,7 +192,25 @@ DEMO_CASES = int(os.environ.get("EDITLOOP_DEMO_CASES", "0"))  # photographs' cas
 # Endpoints: services that are asked over HTTP. The key that their keys are kept under; empty: SECRET_KEY.
 ENDPOINT_KEY = os.environ.get("EDITLOOP_ENDPOINT_KEY", "")
 PRIVATE_ENDPOINTS = environ.flag("EDITLOOP_PRIVATE_ENDPOINTS")  # may they be in private networks, or on this machine
+WEBHOOK_HOSTS = environ.words("EDITLOOP_WEBHOOK_HOSTS")  # host or host:port of private networks that webhooks may reach
 METRICS_TOKEN = os.environ.get("EDITLOOP_METRICS_TOKEN", "")
+
+# Interface for programs ---------------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_SCHEMA_CLASS": "scoring.api.described.Described",
+    "DEFAULT_METADATA_CLASS": None,
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Editloop",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "POSTPROCESSING_HOOKS": ["scoring.api.schema.with_errors"],
+}
 
 # Logging ------------------------------------------------------------------------------------------------------------
 

@@ -12,8 +12,10 @@ urlpatterns = [
     path("", include("webapp.accounts.urls")),
     path("", include("webapp.jobs.urls")),
     path("", include("webapp.endpoints.urls")),
+    path("", include("webapp.hooks.urls")),
     path("", include("annotation.urls")),
     path("", include("scoring.urls")),
+    path("", include("scoring.api.urls")),
     path("", include("training.urls")),
 ]
 

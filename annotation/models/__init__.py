@@ -9,6 +9,7 @@ from annotation.models.curation import (
     Unmade,
     UnmadeReason,
 )
+from annotation.models.entry import EntryDecision
 from annotation.models.judging import Assignment, Event, Flag, Judgement, Mark
 from annotation.models.library import (
     Candidate,
@@ -35,9 +36,11 @@ from annotation.models.quality import (
     QualificationTry,
     Reference,
 )
-from annotation.models.studies import Item, ItemCandidate, Member, Purpose, Study, StudyState, Unit
+from annotation.models.screening import Decision, DecisionKind
+from annotation.models.studies import PRACTICE, Item, ItemCandidate, Member, Purpose, Study, StudyState, Unit
 
 __all__ = [
+    "PRACTICE",
     "Adjudication",
     "Assignment",
     "Candidate",
@@ -51,7 +54,10 @@ __all__ = [
     "Control",
     "Dataset",
     "DatasetVersion",
+    "Decision",
+    "DecisionKind",
     "Editor",
+    "EntryDecision",
     "Event",
     "Exclusion",
     "Fault",

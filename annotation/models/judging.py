@@ -2,11 +2,12 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
+from annotation.answers import EXCUSES
 from annotation.models.library import Candidate
-from annotation.models.studies import Study, Unit
+from annotation.models.studies import Purpose, Study, Unit
 from webapp.core.models import Row
 
 
@@ -64,6 +65,26 @@ class Event(models.Model):
         constraints = [models.UniqueConstraint(fields=["assignment", "key"], name="event_once")]
 
 
+def _standing(prefix: str, include_extra: bool) -> Q:
+    from annotation.models.quality import Exclusion  # that module needs this one
+
+    excluded = Exclusion.objects.filter(
+        study=OuterRef(f"{prefix}study"), annotator=OuterRef(f"{prefix}annotator"), lifted_at=None
+    )
+    live = Q(**{f"{prefix}unit__purpose": Purpose.LIVE}) & ~Q(Exists(excluded))
+    return live if include_extra else live & Q(**{f"{prefix}is_extra": False})
+
+
+class JudgementQuerySet(models.QuerySet["Judgement"]):
+    def standing(self, include_extra: bool = False) -> "JudgementQuerySet":
+        """Those of live work, not extra, by nobody whose judgements a person excluded from the study."""
+        return self.filter(_standing("", include_extra))
+
+    def counted(self, include_extra: bool = False) -> "JudgementQuerySet":
+        """Standing ones that no flag excuses (broken, unsafe, cannot judge): those that count for results."""
+        return self.standing(include_extra).exclude(flag__in=EXCUSES)
+
+
 class Judgement(Row):
     """An annotator's answer to a unit, as their last submitted event says it. The history is in the events.
 
@@ -83,13 +104,28 @@ class Judgement(Row):
     revisions = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
 
+    objects = JudgementQuerySet.as_manager()
+
     class Meta:
         constraints = [models.UniqueConstraint(fields=["unit", "annotator"], name="judgement_once")]
         indexes = [models.Index(fields=["study", "annotator", "created_at"], name="judgement_of_annotator")]
 
 
+class MarkQuerySet(models.QuerySet["Mark"]):
+    def standing(self, include_extra: bool = False) -> "MarkQuerySet":
+        """The marks of standing judgements, see ``JudgementQuerySet.standing``, of candidates that an editor made."""
+        return self.filter(_standing("judgement__", include_extra), candidate__control="")
+
+    def counted(self, include_extra: bool = False) -> "MarkQuerySet":
+        """The marks that count for results: standing ones that no flag excuses."""
+        return self.standing(include_extra).exclude(judgement__flag__in=EXCUSES)
+
+
 class Mark(models.Model):
-    """What a judgement says of a candidate in a dimension: a score, a rank (1 is best, ties share a mean), or both."""
+    """What a judgement says of a candidate in a dimension: a score, a rank (1 is best, ties share a mean), or both.
+
+    Ranks are those among the candidates that editors made, as if the controls between them were not there.
+    """
 
     id = models.BigAutoField(primary_key=True)
     judgement = models.ForeignKey(Judgement, on_delete=models.CASCADE, related_name="marks")
@@ -97,6 +133,8 @@ class Mark(models.Model):
     dimension = models.CharField(max_length=40)
     score = models.FloatField(null=True, blank=True)
     rank = models.FloatField(null=True, blank=True)
+
+    objects = MarkQuerySet.as_manager()
 
     class Meta:
         constraints = [

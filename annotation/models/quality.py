@@ -99,6 +99,7 @@ class ConcernKind(models.TextChoices):
     SPEED = "speed", _("Answers in very little time")
     STRAIGHT_LINE = "straight", _("Gives the same answer again and again")
     REVERSED = "reversed", _("Goes against everybody else")
+    RANDOM = "random", _("No trace of the others' opinion")
     OUTLIERS = "outliers", _("Far from the others")
 
 

@@ -67,10 +67,14 @@ class Study(Row):
 
         One query where annotators were simulated, none elsewhere.
         """
+        return self.notice_with(self.is_simulated and self.has_people)
+
+    def notice_with(self, has_people: bool) -> str:
+        """The notice where it is known already whether a person has judged in a simulation, too: for lists."""
         parts = [self.dataset.notice]
         if self.is_simulated:
             parts.append(str(SIMULATION))
-        if self.is_simulated and self.has_people:
+        if self.is_simulated and has_people:
             parts.append(str(WITH_PEOPLE))
         return " ".join(part for part in parts if part)
 
@@ -140,6 +144,9 @@ class Purpose(models.TextChoices):
     REPEAT = "repeat", _("Repeat of an item")
 
 
+PRACTICE = (Purpose.TRAINING, Purpose.QUALIFICATION)  # before live work, on a page of its own
+
+
 class Unit(Row):
     """One (item, dimension, round) that waits for ``target`` annotators. ``dimension`` is empty where all go together.
 
@@ -168,4 +175,5 @@ class Unit(Row):
             models.Index(
                 fields=["study", "shuffle"], condition=Q(taken__lt=F("target"), purpose="live"), name="unit_open_live"
             ),
+            models.Index(fields=["study", "purpose"], name="unit_by_purpose"),  # whether there is training, or gold
         ]

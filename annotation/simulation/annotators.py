@@ -1,7 +1,8 @@
 """What simulated annotators answer: seeded functions of what is true of an edit. Pure: no Django, no database.
 
 An opinion is a number in 0 to 1 of one candidate in one dimension. It depends on the annotator, the seed, the candidate
-and the dimension alone: not on the order of the work, the letters, or what else is on the page. An answer says opinions
+and the dimension alone, and on whether it is asked again: not on the order of the work, the letters, or what else is on
+the page. An answer says opinions
 in the protocol's own form, as ``annotation.answers`` reads it.
 """
 
@@ -24,6 +25,7 @@ HONEST, BIASED, NOISY, STRAIGHT, RANDOM, REVERSED = KINDS = (
     "random",
     "reversed",
 )
+CARELESS = (STRAIGHT, RANDOM, REVERSED)  # whose answers harm; the others err as people do
 SMALL_NOISE, LARGE_NOISE = 0.06, 0.3  # standard deviations of an opinion
 LEVELS = 20  # opinions in the same twentieth are a tie
 BOTH_BAD = 0.2  # of two edits below it neither is chosen
@@ -73,9 +75,10 @@ class Annotator:
         if self.kind not in KINDS:
             raise ValueError(f"There are no {self.kind} annotators; the kinds are {', '.join(KINDS)}.")
 
-    def opinion(self, shown: Shown, dimension: str) -> float:
-        """What this annotator thinks of a candidate in a dimension, 0 to 1."""
-        worth, chance = shown.facts.worth(dimension), self._chance("opinion", shown.name, dimension)
+    def opinion(self, shown: Shown, dimension: str, again: bool = False) -> float:
+        """What this annotator thinks of a candidate in a dimension, 0 to 1; ``again``: when it is asked once more."""
+        worth = shown.facts.worth(dimension)
+        chance = self._chance("opinion", shown.name, dimension, *["again"] * again)
         match self.kind:
             case "biased":
                 shift, squeeze = self._bias()
@@ -89,15 +92,23 @@ class Annotator:
         noise = LARGE_NOISE if self.kind == NOISY else SMALL_NOISE
         return min(max(worth + chance.gauss(0, noise), 0.0), 1.0)
 
-    def answer(self, protocol: Protocol, dimension: str, shown: Mapping[str, Shown]) -> dict[str, Any]:
-        """The answer to a page. ``dimension``: of a ranking pass; ``shown``: what stands behind each letter."""
+    @property
+    def reads(self) -> bool:
+        """Whether they read an instruction: an attention check is for those who do not."""
+        return self.kind not in CARELESS
+
+    def answer(
+        self, protocol: Protocol, dimension: str, shown: Mapping[str, Shown], again: bool = False
+    ) -> dict[str, Any]:
+        """The answer to a page. ``dimension``: of a ranking pass; ``shown``: what stands behind each letter; ``again``:
+        the item is repeated, and errors are made anew."""
         remark = self._remark(shown)
         if protocol.kind == RANKING:
-            return {**self._ranking(dimension, shown), "flag": None, "remark": remark}
+            return {**self._ranking(dimension, shown, again), "flag": None, "remark": remark}
         if protocol.kind == PAIRWISE:
-            return {"choice": self._choice(protocol.dimensions[0].key, shown), "flag": None, "remark": remark}
+            return {"choice": self._choice(protocol.dimensions[0].key, shown, again), "flag": None, "remark": remark}
         (only,) = shown.values()
-        scores = {one.key: score_on(one, self.opinion(only, one.key)) for one in protocol.dimensions}
+        scores = {one.key: score_on(one, self.opinion(only, one.key, again)) for one in protocol.dimensions}
         return {"scores": scores, "flag": None, "remark": remark}
 
     def _chance(self, *parts: object) -> random.Random:
@@ -108,21 +119,20 @@ class Annotator:
         chance = self._chance("bias")
         return chance.choice((-1, 1)) * chance.uniform(0.1, 0.25), chance.uniform(0.4, 0.7)
 
-    def _ranking(self, dimension: str, shown: Mapping[str, Shown]) -> dict[str, Any]:
-        levels = {letter: _level(self.opinion(one, dimension)) for letter, one in shown.items()}
+    def _ranking(self, dimension: str, shown: Mapping[str, Shown], again: bool) -> dict[str, Any]:
+        levels = {letter: _level(self.opinion(one, dimension, again)) for letter, one in shown.items()}
         best_first = sorted(levels, key=lambda letter: (-levels[letter], letter))
         order = [list(tier) for _level_of_tier, tier in groupby(best_first, key=lambda letter: levels[letter])]
         shelves = {letter: int(level / LEVELS * (SHELVES - 1) + 0.5) for letter, level in levels.items()}
         return {"shelves": shelves, "order": order, "duels": [], "flags": {}}
 
-    def _choice(self, dimension: str, shown: Mapping[str, Shown]) -> str:
+    def _choice(self, dimension: str, shown: Mapping[str, Shown], again: bool) -> str:
         if self.kind == STRAIGHT:
             return "A"  # the same key whatever is shown
         if self.kind == RANDOM:
-            return self._chance("choice", *sorted(one.name for one in shown.values())).choice(
-                ("A", "B", "tie", "both_bad")
-            )
-        (first, second) = (self.opinion(one, dimension) for one in shown.values())
+            names = sorted(one.name for one in shown.values())
+            return self._chance("choice", *names, *["again"] * again).choice(("A", "B", "tie", "both_bad"))
+        (first, second) = (self.opinion(one, dimension, again) for one in shown.values())
         if max(first, second) < BOTH_BAD:
             return "both_bad"
         if _level(first) == _level(second):
@@ -138,6 +148,17 @@ class Annotator:
         if not words or self._chance("remark", *sorted(one.name for one in shown.values())).random() >= TALKATIVE:
             return ""
         return words if len(shown) == 1 else f"{letter}: {words}"
+
+
+def as_told(answer: dict[str, Any], right: Mapping[str, Any], letters: Mapping[int, str]) -> dict[str, Any]:
+    """An answer changed to what an attention check asks for. ``letters``: the letter of each candidate's key."""
+    if "scores" in right:
+        return {**answer, "scores": {**answer["scores"], **right["scores"]}}
+    if "order" in right:
+        order = [[letters[key] for key in tier if key in letters] for tier in right["order"]]
+        shelves = {letter: max(0, SHELVES - 1 - place) for place, tier in enumerate(order) for letter in tier}
+        return {**answer, "order": order, "shelves": shelves}
+    return {**answer, "choice": letters.get(right["choice"], right["choice"])}
 
 
 def score_on(dimension: Dimension, opinion: float) -> float:

@@ -39,7 +39,8 @@ def _work(run: JobRun, job: Job) -> dict[str, Any]:
         made = simulate(study=study, progress=run.progress, check=run.check, **wish)
     except ValidationError as error:
         raise JobError(" ".join(error.messages)) from error
-    return {"simulated judgements": made.all, "new": made.new, "simulated annotators": made.annotators}
+    result = {"simulated judgements": made.all, "new": made.new, "simulated annotators": made.annotators}
+    return {**result, **(made.report.to_json() if made.report else {})}
 
 
 def _study(job: Job) -> Study | None:

@@ -19,8 +19,10 @@ from django.utils.translation import gettext as _
 from annotation import leases, work
 from annotation.answers import letters
 from annotation.assign import seeded
-from annotation.models import Assignment, Member, Study, StudyState
-from annotation.simulation.annotators import KINDS, Annotator, Shown
+from annotation.models import Assignment, Member, Purpose, Study, StudyState
+from annotation.screening import services as screening
+from annotation.simulation.annotators import KINDS, Annotator, Shown, as_told
+from annotation.simulation.report import Report, report_on
 from annotation.simulation.truth import facts_of
 from annotation.studies import add_member
 from webapp.accounts.models import SIMULATED, User
@@ -33,11 +35,12 @@ NOTED = 50  # judgements between two reports
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run brought: judgements of this run, and of these annotators in all."""
+    """What a run brought: judgements of this run, and of these annotators in all; and what the study shows now."""
 
     new: int
     all: int
     annotators: int
+    report: Report | None = field(default=None, compare=False)
 
 
 def check_wish(study: Study, annotators: Mapping[str, int], seed: int) -> None:
@@ -121,7 +124,8 @@ class _Run:
                 self.progress(done, max(before + left, done), _("Judging"))
             self.check()
         self.progress(done, done, _("%(n)d judgements") % {"n": done})
-        return Outcome(new=done - before, all=done, annotators=len(self.members))
+        screening.screen_all(study=self.study)
+        return Outcome(done - before, done, len(self.members), report_on(self.study, self.truth))
 
     def _turn(self, done: int) -> int:
         """One annotator's turn: the first, in an order that the seed and ``done`` decide, for whom there is work."""
@@ -162,7 +166,10 @@ class _Run:
         """What the page would send: the item was opened, and the answer."""
         named = zip(letters(len(assignment.order)), assignment.order, strict=True)
         shown = {letter: self.truth[key] for letter, key in named}
-        answer = annotator.answer(self.study.protocol, assignment.unit.dimension, shown)
+        unit, protocol = assignment.unit, self.study.protocol
+        answer = annotator.answer(protocol, unit.dimension, shown, again=unit.purpose == Purpose.REPEAT)
+        if unit.purpose == Purpose.ATTENTION and annotator.reads:
+            answer = as_told(answer, unit.reference.answer, dict(zip(assignment.order, shown, strict=True)))
         for seq, (kind, data) in enumerate((("open", {}), ("submit", {"answer": answer}))):
             key = str(uuid.uuid5(assignment.uid, kind))  # the same event twice is one
             yield work.Incoming(key, str(assignment.uid), seq, kind, data, at=0)
@@ -172,10 +179,10 @@ class _Run:
         return int(self.study.judgements.filter(annotator__in=mine).count())
 
     def _left(self) -> int:
-        """How many judgements these annotators can still give: in each unit one for each of them who never had it, as
-        far as it has free places."""
+        """How many judgements these annotators can still give, hidden items apart: in each unit one for each of them
+        who never had it, as far as it has free places."""
         mine = [member.user_id for member, _annotator in self.members]
         had = Count("assignments", filter=Q(assignments__annotator__in=mine))
         begun = self.study.assignments.filter(annotator__in=mine).exclude(state=leases.DONE).count()
-        units = self.study.units.annotate(had=had).values_list("target", "taken", "had")
+        units = self.study.units.filter(purpose=Purpose.LIVE).annotate(had=had).values_list("target", "taken", "had")
         return begun + sum(min(target - taken, len(mine) - had) for target, taken, had in units)

@@ -59,7 +59,9 @@ def refuse_others(study: Study) -> None:
 
 
 def facts_of(study: Study, check: Callable[[], None]) -> dict[int, Shown]:
-    """Of every candidate of the study, by its key: its name and what is true of it. Raises ValidationError.
+    """Of every candidate of the study, controls too, by its key: its name and what is true of it.
+
+    Raises ValidationError.
 
     ``check`` is called now and then, and may raise to end it.
     """
@@ -70,7 +72,7 @@ def facts_of(study: Study, check: Callable[[], None]) -> dict[int, Shown]:
         check()
         cases = {row.pk: row for row in Case.objects.filter(pk__in=keys[start : start + CHUNK])}
         drawn = {pk: answer_of(row.params) for pk, row in cases.items()}
-        candidates = Candidate.objects.filter(items__study=study, case__in=cases).distinct()
+        candidates = Candidate.everything.filter(items__study=study, case__in=cases).distinct()
         for candidate in candidates.select_related("image", "editor"):
             picture = _picture(candidate, cases[candidate.case_id].key)
             parts = (cases[candidate.case_id].key, candidate.editor.slug, candidate.seed, candidate.settings_hash)

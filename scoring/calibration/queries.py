@@ -29,7 +29,7 @@ def calibrations() -> QuerySet[Calibration]:
 
 def people_choices() -> list[tuple[str, str]]:
     """Studies with scores, by dimension: (uid/dimension, name). What is no people's says so."""
-    scored = Mark.objects.filter(judgement__study=OuterRef("pk"), score__isnull=False)
+    scored = Mark.objects.filter(judgement__study=OuterRef("pk"), score__isnull=False).counted()
     studies = Study.objects.filter(Exists(scored)).select_related("dataset").order_by("-id")
     return [
         (f"{study.uid}/{dimension.key}", f"{study.name}: {dimension.label}{_marks(study)}")

@@ -12,6 +12,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from annotation.entry.services import publish_guidelines
 from annotation.models import Candidate, Study, Task
 from scoring.asking import selections
 from scoring.asking.jobs import KINDS, start_scoring
@@ -262,8 +263,10 @@ def mark_unclear(
 
 
 @transaction.atomic
-def settle_unclear(*, point: UnclearPoint, words: str) -> None:
-    """Put the point aside; ``words``, if there are any, go to the study's guidelines as a paragraph of their own.
+def settle_unclear(*, point: UnclearPoint, words: str, by: User | None = None) -> None:
+    """Put the point aside; ``words``, if there are any, are a new paragraph in a new version of the study's guidelines.
+
+    Annotators read what changed before they get more work.
 
     Raises ValidationError where that was done: the same words twice help nobody.
     """
@@ -273,6 +276,5 @@ def settle_unclear(*, point: UnclearPoint, words: str) -> None:
     point.settled_at = now
     if words.strip():
         study = Study.objects.select_for_update().get(pk=point.study_id)
-        study.guidelines = f"{study.guidelines.rstrip()}\n\n{words.strip()}\n".lstrip()
-        study.full_clean()
-        study.save(update_fields=["guidelines"])
+        text = f"{study.guidelines.rstrip()}\n\n{words.strip()}\n".lstrip()
+        publish_guidelines(study=study, text=text, note=_("A point that was unclear is settled."), by=by)

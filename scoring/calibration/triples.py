@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.models import Candidate, Mark
+from annotation.models import Candidate
 from annotation.protocols import Dimension
 from scoring import tables
 from scoring.calibration.parts import is_held_out
@@ -133,7 +133,7 @@ def dimension_of(calibration: Calibration) -> Dimension:
 
 def rated_count(calibration: Calibration) -> int:
     """Candidates with a human score; one query."""
-    marks = Mark.objects.filter(judgement__study=calibration.study_id, dimension=calibration.dimension)
+    marks = tables.counted_marks(calibration.study).filter(dimension=calibration.dimension)
     if calibration.prompt.task_id:
         marks = marks.filter(candidate__case__task=calibration.prompt.task_id)
     return marks.filter(score__isnull=False).values("candidate").distinct().count()

@@ -14,6 +14,7 @@ from scoring.models.calibrating import (
     SuggestionState,
     UnclearPoint,
 )
+from scoring.models.elsewhere import JudgementKind, JudgementSet, Nature
 from scoring.models.votes import VoteSet
 
 __all__ = [
@@ -23,9 +24,12 @@ __all__ = [
     "Calibration",
     "DriftCheck",
     "Judge",
+    "JudgementKind",
+    "JudgementSet",
     "LevelMap",
     "Look",
     "Method",
+    "Nature",
     "Prompt",
     "PromptVersion",
     "Question",

@@ -1,4 +1,4 @@
-"""Agreement of annotators' scores: Krippendorff's alpha, ICC(2,1), ICC(2,k), quadratic-weighted kappa.
+"""Agreement of annotators' scores: Krippendorff's alpha, ICC(2,1), ICC(2,k), weighted kappa, Fleiss' kappa.
 
 All work on sparse panels without building a matrix of annotators by items. A figure that the data do not determine is
 NaN, never 1: two annotators who share no item do not agree, and neither do two who gave the same score to everything.
@@ -51,6 +51,26 @@ def _nominal_alpha(unit: Codes, code: Codes, units: int, frequency: Counts) -> f
     observed = float(np.nansum(ratio(n**2 - matching, n - 1))) / total
     expected = (total**2 - float(np.sum(frequency.astype(np.float64) ** 2))) / (total * (total - 1))
     return 1 - observed / expected
+
+
+def fleiss_kappa(unit: Codes, score: Floats, units: int) -> float:
+    """κ = (P - P_e)/(1 - P_e): P the share of agreeing pairs, mean over units (Fleiss 1971). Scores are names to it.
+
+    One row a rater and unit; who rated does not matter. Meant for the same number of scores in every unit; where that
+    differs, units with one score are left out and the others count alike. NaN without such a unit, or if all their
+    scores are equal. Beside nominal alpha for figures that were published with it.
+    """
+    paired = counts(unit, units)[unit] > 1
+    unit, score = unit[paired], score[paired]
+    values, code = np.unique(score, return_inverse=True)
+    if values.size < 2:
+        return np.nan
+    same, alike = np.unique(unit.astype(np.int64) * values.size + code, return_counts=True)
+    n = counts(unit, units)
+    agreeing = sums(same // values.size, alike.astype(np.float64) * (alike - 1), units)
+    observed = float(np.nanmean(ratio(agreeing, n * (n - 1))))
+    expected = float(np.sum((counts(code, values.size) / code.size) ** 2))
+    return (observed - expected) / (1 - expected)
 
 
 @dataclass(frozen=True, slots=True)

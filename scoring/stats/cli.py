@@ -1,4 +1,4 @@
-"""``manage.py stats mos|ranks|agreement|correlate FILE.csv``: aggregation without server, database or Django.
+"""``manage.py stats COMMAND FILE.csv``: aggregation without server, database or Django.
 
 Exit status: 0 done, 1 the result could not be written, 2 the request or the file's contents are wrong.
 """
@@ -19,10 +19,22 @@ from scoring.stats.calibration import CalibrationSettings, calibrate
 from scoring.stats.correlate import MOST_LEVELS
 from scoring.stats.csvfile import BadTable
 from scoring.stats.jsonout import write_json
+from scoring.stats.methods import side_by_side
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings, mean_opinion_scores
 from scoring.stats.ranks import rank_groups
-from scoring.stats.report import agreement_document, correlate_document, mos_document, rank_document
+from scoring.stats.report import (
+    agreement_document,
+    correlate_document,
+    methods_document,
+    mos_document,
+    rank_document,
+)
+from scoring.stats.study import MODELS, strength_document, study_strengths
 from scoring.stats.table import Rankings, Ratings, Triples
+
+
+class BadRequest(ValueError):
+    """Options that do not go together."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -33,6 +45,8 @@ def main(argv: Sequence[str]) -> int:
         return int(stop.code or 0)
     try:
         document = options.run(options)
+    except BadRequest as error:
+        return _say(str(error), 2)
     except BadTable as error:
         return _refuse(options.file, error)
     except OSError as error:
@@ -46,22 +60,47 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stats", description="Scores, rankings, agreement and correlation from CSV files."
     )
-    commands = parser.add_subparsers(required=True, metavar="mos|ranks|agreement|correlate")
+    commands = parser.add_subparsers(required=True, metavar="mos|methods|ranks|strength|agreement|correlate")
     mos = commands.add_parser("mos", help="mean opinion scores; columns annotator,item,dimension,score")
     mos.add_argument("--outliers", choices=OUTLIER_RULES, help="default: pooled; none for p910 and corrected")
     mos.add_argument("--method", choices=METHODS, default="zscore", help="default: zscore")
+    methods = commands.add_parser("methods", help="z-score MOS and corrected, side by side; the columns of mos")
     ranks = commands.add_parser("ranks", help="mean ranks and pairs; columns annotator,group,dimension,candidate,rank")
+    strength = commands.add_parser("strength", help="strengths of editors over all groups; the columns of ranks")
+    _add_strength(strength)
     agree = commands.add_parser("agreement", help="agreement of scores; columns annotator,item,dimension,score")
     agree.add_argument("--level", choices=LEVELS, required=True, help="level of measurement of the scores")
     correlate = commands.add_parser(
         "correlate", help="a scorer against people; columns item,human,scorer[,task,source]"
     )
     _add_correlate(correlate)
-    for command, run in ((mos, _mos), (ranks, _ranks), (agree, _agreement), (correlate, _correlate)):
+    for command, run in (
+        (mos, _mos),
+        (methods, _methods),
+        (ranks, _ranks),
+        (strength, _strength),
+        (agree, _agreement),
+        (correlate, _correlate),
+    ):
         command.add_argument("file", metavar="FILE.csv")
         command.add_argument("--json", metavar="OUT", help="write the JSON here; default: standard output")
         command.set_defaults(run=run)
     return parser
+
+
+def _add_strength(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--model", choices=tuple(MODELS), required=True, help="bt: Bradley-Terry of mean ranks; pl: Plackett-Luce"
+    )
+    parser.add_argument(
+        "--pseudo", type=_share, default=0.0, metavar="N", help="pl: wins and losses given to everybody; default: 0"
+    )
+    parser.add_argument(
+        "--resamples", type=_whole(0, 100_000), default=200, metavar="N", help="bootstrap; default: 200"
+    )
+    parser.add_argument(
+        "--seed", type=_whole(0, 2**32 - 1), default=0, metavar="N", help="of the bootstrap; default: 0"
+    )
 
 
 def _add_correlate(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +135,13 @@ def _number(text: str) -> float:
     return value
 
 
+def _share(text: str) -> float:
+    value = _number(text)
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100")
+    return value
+
+
 def _whole(low: int, high: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         if not (text.isdecimal() and low <= int(text) <= high):
@@ -108,6 +154,18 @@ def _whole(low: int, high: int) -> Callable[[str], int]:
 def _mos(options: argparse.Namespace) -> dict[str, Any]:
     settings = MosSettings(method=options.method, outliers=options.outliers)
     return mos_document(mean_opinion_scores(Ratings.from_csv(options.file), settings))
+
+
+def _methods(options: argparse.Namespace) -> dict[str, Any]:
+    return methods_document(side_by_side(Ratings.from_csv(options.file)))
+
+
+def _strength(options: argparse.Namespace) -> dict[str, Any]:
+    if options.pseudo and options.model != "pl":
+        raise BadRequest("--pseudo belongs to --model pl; Bradley-Terry is fitted to the comparisons alone")
+    table = Rankings.from_csv(options.file)
+    found = study_strengths(table, options.model, resamples=options.resamples, seed=options.seed, pseudo=options.pseudo)
+    return strength_document(table, found, options.model, options.pseudo)
 
 
 def _ranks(options: argparse.Namespace) -> dict[str, Any]:

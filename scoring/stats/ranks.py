@@ -78,6 +78,20 @@ class RankPanel:
         return counts(self.ranking, self.ranking_group.size)
 
 
+def orders(panel: RankPanel) -> list[list[tuple[int, ...]]]:
+    """Per ranking its tiers of candidates, best first: what Plackett-Luce reads."""
+    order = np.lexsort((panel.rank, panel.ranking))
+    ranking, rank = panel.ranking[order], panel.rank[order]
+    candidate = panel.cell_candidate[panel.cell[order]]
+    starts = np.ones(order.size, dtype=bool)
+    starts[1:] = (ranking[1:] != ranking[:-1]) | (rank[1:] != rank[:-1])
+    first = np.flatnonzero(starts)
+    found: list[list[tuple[int, ...]]] = [[] for _ in range(panel.ranking_group.size)]
+    for number, tier in zip(ranking[first].tolist(), np.split(candidate, first[1:]), strict=False):
+        found[number].append(tuple(tier.tolist()))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class MidRanks:
     """Ranks 1..k within each block, ties sharing their mean; per block Σ(t³ - t) and Σ t(t - 1)/2 over its ties."""

@@ -13,6 +13,7 @@ from scoring.stats.calibration import Calibration, Part
 from scoring.stats.correlate import ScaleUse
 from scoring.stats.cut import Share
 from scoring.stats.jsonout import Rows, flag_cells, name_cells, number_cells, object_cells, text_cells
+from scoring.stats.methods import Comparison, RejectedAnnotator
 from scoring.stats.mos import MosResult
 from scoring.stats.pairs import Pairs, large_gaps_first, preference_pairs
 from scoring.stats.ranks import RankResult
@@ -77,6 +78,41 @@ def mos_annotators(result: MosResult) -> Rows:
         columns["bias_error"] = number_cells(scored.model.bias_error)
         columns["inconsistency_error"] = number_cells(scored.model.inconsistency_error)
     return Rows(columns)
+
+
+def methods_document(found: Comparison) -> dict[str, Any]:
+    """Keys settings, dimensions, rejected, warnings (each but dimensions by method) and items (Rows, both methods)."""
+    methods = {"zscore": found.zscore, "corrected": found.corrected}
+    panel, table = found.zscore.panel, found.zscore.table
+    columns = {
+        "item": name_cells(table.items, panel.unit_item),
+        "dimension": name_cells(table.dimensions, panel.unit_dimension),
+    }
+    for name, result in methods.items():
+        scored = result.scored
+        columns |= {
+            f"{name}_mos": number_cells(scored.mos),
+            f"{name}_n": number_cells(scored.n),
+            f"{name}_ci_low": number_cells(scored.low),
+            f"{name}_ci_high": number_cells(scored.high),
+        }
+    return {
+        "settings": {name: notes.describe(result.settings) for name, result in methods.items()},
+        "dimensions": [
+            {"dimension": one.dimension, "items": one.items, "rank_correlation": _finite(one.rank_correlation)}
+            for one in found.dimensions
+        ],
+        "rejected": {
+            "zscore": [_rejected(one) for one in found.zscore_rejected],
+            "corrected": [_rejected(one) for one in found.corrected_rejected],
+        },
+        "warnings": {name: notes.warnings(result) for name, result in methods.items()},
+        "items": Rows(columns),
+    }
+
+
+def _rejected(one: RejectedAnnotator) -> dict[str, str]:
+    return {"annotator": one.annotator, "dimension": one.dimension, "reason": one.reason}
 
 
 def rank_document(result: RankResult) -> dict[str, Any]:

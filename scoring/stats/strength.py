@@ -2,11 +2,12 @@
 
 Model (Davidson 1970): win, loss and tie of i against j go as π_i : π_j : ν·sqrt(π_i·π_j). Its log-likelihood is concave
 in log π and log ν, so Newton's method finds the maximum; evalica's fixed-point iteration for the same model swings for
-ever between two points where ties are rare or there are two editors. Plackett-Luce is not here.
+ever between two points where ties are rare or there are two editors. Whole orders: ``scoring.stats.plackett``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,8 @@ class Comparisons:
 class Strengths:
     """Per editor: natural logarithm of π, mean 0 over editors, and its percentile interval. NaN: not determined.
 
-    ``tie`` is ν. ``usable`` of the ``resamples`` had a finite solution; intervals need nine tenths of them.
+    ``tie`` is ν, and ``ties`` Plackett-Luce's δ_2 (= ν), δ_3, ... ``usable`` of the ``resamples`` had a finite
+    solution; intervals need nine tenths of them.
     """
 
     strength: Floats
@@ -47,6 +49,7 @@ class Strengths:
     tie: float
     usable: int
     resamples: int
+    ties: tuple[float, ...] = ()
 
 
 def comparisons(pairs: Pairs, ties: Pairs, cell_group: Codes, cell_editor: Codes) -> Comparisons:
@@ -81,11 +84,17 @@ def editor_strengths(
         drawn = generator.multinomial(groups, np.full(groups, 1 / groups))
         if (refit := _fit(drawn @ per_group, editors)) is not None:
             refits.append(refit[0])
-    low, high = unknown, unknown
-    if refits and len(refits) >= 0.9 * resamples:
-        tail = (1 - confidence) / 2
-        low, high = np.quantile(np.array(refits), [tail, 1 - tail], axis=0)
+    low, high = percentiles(refits, resamples, editors, confidence)
     return Strengths(fitted[0], low, high, fitted[1], len(refits), resamples)
+
+
+def percentiles(refits: Sequence[Floats], resamples: int, editors: int, confidence: float) -> tuple[Floats, Floats]:
+    """Percentile limits per editor; NaN unless nine tenths of the resamples had a solution: the rest is not random."""
+    if not refits or len(refits) < 0.9 * resamples:
+        return np.full(editors, np.nan), np.full(editors, np.nan)
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(np.array(refits), [tail, 1 - tail], axis=0)
+    return low, high
 
 
 def _fit(kinds: Floats, editors: int) -> tuple[Floats, float] | None:

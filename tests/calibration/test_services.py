@@ -393,6 +393,8 @@ def test_what_is_unclear_goes_to_the_studys_guidelines(desk: Calibration, bob: A
     services.settle_unclear(point=made, words="  A shadow is part of the object.  ")
     desk.study.refresh_from_db()
     assert desk.study.guidelines == "Look closely.\n\nA shadow is part of the object.\n"
+    versions = desk.study.guideline_versions.order_by("number").values_list("number", "text")
+    assert list(versions) == [(1, "Look closely.\n"), (2, desk.study.guidelines)]  # annotators read what changed
     made.refresh_from_db()
     assert made.settled_at is not None
 

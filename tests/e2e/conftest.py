@@ -55,9 +55,12 @@ class Person:
         self.page.goto(self.address + path)
 
     def open_study(self, name: str) -> None:
-        """From "My work" into a study, by its button."""
+        """From "My work" into a study, by its button; its guidelines come first where they are new."""
         self.go("/work/")
         self.page.click(f"article:has-text('{name}') a.button")
+        self.page.wait_for_selector("#stage, [name=step]", state="attached")
+        if self.page.locator("[name=step][value=guidelines]").count():
+            self.page.click("form:has([name=step]) button.primary")
         self.drawn()
 
     def drawn(self) -> None:

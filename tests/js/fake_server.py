@@ -90,9 +90,10 @@ def render(kind: str, value: dict[str, Any]) -> str:
 @dataclass
 class FakeServer:
     """``failures``: what the next requests to the API meet: "500", "drop", "lost" (stored, but the answer is lost),
-    "401", "sign-in" or "html".
+    "401", "step", "sign-in" or "html".
 
     ``refuse``: kind of event -> the sentence it is refused with. ``late``: submit as extra. ``pause``: the break.
+    ``feedback``: on every submission. ``step``: what comes before more work, in every answer.
     """
 
     study: dict[str, Any]
@@ -101,6 +102,8 @@ class FakeServer:
     refuse: dict[str, str] = field(default_factory=dict)
     late: bool = False
     pause: dict[str, Any] | None = None
+    feedback: dict[str, Any] | None = None
+    step: dict[str, Any] | None = None
     image_delay: threading.Event = field(default_factory=threading.Event)
     total: int | None = 0
     received: list[dict[str, Any]] = field(default_factory=list)
@@ -153,6 +156,7 @@ class FakeServer:
             "progress": progress,
             "break": self.pause,
             "done": done,
+            "step": self.step,
         }
 
     def value(self, one: dict[str, Any]) -> dict[str, Any]:
@@ -172,7 +176,8 @@ class FakeServer:
                 uid = event["assignment"]
                 self.done = [*(one for one in self.done if one != uid), uid]
                 submitted[uid] = "extra" if self.late else "done"
-        return {"saved": saved, "refused": refused, "submitted": submitted, **self.more(body)}
+        answer = {"saved": saved, "refused": refused, "submitted": submitted, **self.more(body)}
+        return {**answer, "feedback": self.feedback} if submitted else answer
 
     def back(self, body: dict[str, Any]) -> dict[str, Any]:
         before = body["before"]
@@ -232,6 +237,8 @@ class Handler(BaseHTTPRequestHandler):
             self.reply(302, b"", "text/html", [("Location", "/accounts/login/")])
         elif failure == "html":
             self.reply(200, b"<!doctype html><p>A proxy's page", "text/html")
+        elif failure == "step":
+            self.json(403, {"error": "Pass the test first.", "go": "/work/s/entry/"})
         elif failure == "401":
             self.json(401, {"error": "You are signed out."})
         else:

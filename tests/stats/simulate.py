@@ -15,6 +15,7 @@ from scoring.stats.grouped import Flags, counts
 from scoring.stats.mos import MosSettings, mean_opinion_scores
 from scoring.stats.p910 import subject_model
 from scoring.stats.rejection import RejectionRule, reject_by_bt500, reject_by_rate
+from scoring.stats.resample import mos_intervals
 from scoring.stats.table import Panel, Ratings
 from tests.stats.shared import simulated
 
@@ -81,6 +82,35 @@ def rejections() -> None:
         print(f"{per_item:3d} an item, bt500: {screened.flags.mean():.1%}, {above}, {rejected}")
 
 
+def two_way() -> None:
+    """Coverage of the bootstrap over annotators and items: of single items, and of the mean of 100 items."""
+    print("two-way bootstrap of the same studies: coverage of items | of means of 100 items | by the items alone")
+    for per_item in (5, 15):
+        for method in ("mean", "zscore", "corrected"):
+            single, grouped, naive = [], [], []
+            for seed in range(30):
+                ratings, truth, _, _ = simulated(seed, per_item)
+                settings = MosSettings(method=method, outliers="none")  # type: ignore[arg-type]
+                result = mean_opinion_scores(ratings, settings)
+                names = ratings.items.to_pylist()
+                groups = np.array([int(name[1:]) % 4 for name in names])
+                found = mos_intervals(result, groups=groups.tolist(), resamples=200, seed=seed)
+                scale = np.polyfit([truth[name] for name in names], result.scored.mos, 1)
+                if method != "zscore":
+                    scale = np.array([1.0, result.scored.mos.mean() - np.mean([truth[name] for name in names])])
+                level = np.polyval(scale, [truth[name] for name in names])
+                single.append(np.mean((found.low < level) & (level < found.high)))
+                target = 50 if method == "zscore" else 3
+                for one in found.groups:
+                    scores = result.scored.mos[groups == one.group]
+                    half = 1.98 * scores.std(ddof=1) / np.sqrt(scores.size)
+                    grouped.append(one.low < target < one.high)
+                    naive.append(abs(scores.mean() - target) < half)
+            figures = " | ".join(f"{np.mean(covered):.2f}" for covered in (single, grouped, naive))
+            print(f"{per_item:3d} an item, {method}: {figures}")
+
+
 if __name__ == "__main__":
     accuracy()
+    two_way()
     rejections()

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from itertools import combinations
 
 import evalica
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
 from scoring.stats import notes
-from scoring.stats.agreement import LEVELS, AgreementResult, Level, agreement, complete_block
+from scoring.stats.agreement import LEVELS, AgreementResult, Level, agreement, complete_block, fleiss_kappa
 from scoring.stats.table import Ratings
 from tests.stats import oracle
 from tests.stats.shared import Row, shared_file
@@ -59,6 +60,23 @@ def test_alpha_equals_its_definition_and_evalica(level: Level, seed: int) -> Non
     assert found == pytest.approx(oracle.alpha(rows, level))
     table = pd.DataFrame(rows, columns=["a", "i", "d", "s"]).pivot_table(index="a", columns="i", values="s")
     assert found == pytest.approx(evalica.alpha(table, distance=level).alpha)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_fleiss_kappa_equals_its_definition(seed: int) -> None:
+    table = np.random.default_rng(seed).integers(0, 3, (20, 4)) / 2
+    agreeing = [one == other for row in table.tolist() for one, other in combinations(row, 2)]
+    chance = sum(np.mean(table == level) ** 2 for level in (0, 0.5, 1))
+    found = fleiss_kappa(np.repeat(np.arange(20), 4), table.ravel(), 20)
+    assert found == pytest.approx((np.mean(agreeing) - chance) / (1 - chance))
+
+
+def test_fleiss_kappa_by_hand_and_where_there_is_none() -> None:
+    # One unit of three agrees; four of six scores are 1; the unit with one score does not count.
+    unit, score = np.array([0, 0, 1, 1, 2, 2, 3]), np.array([1.0, 1, 0, 1, 1, 0, 0])
+    assert fleiss_kappa(unit, score, 4) == pytest.approx((1 / 3 - 5 / 9) / (1 - 5 / 9))
+    assert np.isnan(fleiss_kappa(np.array([0, 0, 1, 1]), np.ones(4), 2))
+    assert np.isnan(fleiss_kappa(np.array([0, 1]), np.array([0.0, 1.0]), 2))
 
 
 def test_ordinal_alpha_equals_65_published_figures() -> None:

@@ -86,6 +86,93 @@ def test_ranks_works(tmp_path: Path) -> None:
     assert found["ties"] == [{"group": "g", "dimension": "q", "a": "y", "b": "z"}]
 
 
+def test_methods_works(tmp_path: Path) -> None:
+    found = run(tmp_path, SMALL, "methods")
+    assert set(found) == {"settings", "dimensions", "rejected", "warnings", "items"}
+    (only,) = found["dimensions"]
+    assert (only["dimension"], only["items"], only["rank_correlation"]) == ("q", 3, pytest.approx(1))
+    assert set(found["items"][0]) >= {"item", "zscore_mos", "zscore_ci_low", "corrected_mos", "corrected_n"}
+    assert found["rejected"] == {"zscore": [], "corrected": []}
+    straight = run(tmp_path, SMALL + "".join(f"c,{item},q,3\n" for item in "xyz"), "methods")
+    (left_out,) = straight["rejected"]["zscore"]
+    assert (left_out["annotator"], left_out["dimension"]) == ("c", "q")
+    assert "no z-score" in left_out["reason"]
+
+
+def study_file() -> str:
+    """Three editors in 24 groups, two annotators; the third editor is in dimension p alone."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for group in range(24):
+        for person in "ab":
+            for dimension, editors in (("q", "xy"), ("p", "xyz")):
+                level = np.round(rng.normal(size=len(editors)) + 0.5 * np.arange(len(editors)))
+                ranks = stats.rankdata(-level, method="min")
+                rows += [
+                    f"{person},g{group},{dimension},{one},{rank}\n" for one, rank in zip(editors, ranks, strict=True)
+                ]
+    return RANKS + "".join(rows)
+
+
+@pytest.mark.parametrize("model", ["bt", "pl"])
+def test_strength_works(tmp_path: Path, model: str) -> None:
+    found = run(tmp_path, study_file(), "strength", "--model", model, "--resamples", "40")
+    assert set(found) == {"settings", "counts", "warnings", "candidates", "ties"}
+    assert [(row["dimension"], row["candidate"]) for row in found["candidates"]] == [
+        ("q", "x"),
+        ("q", "y"),
+        ("p", "x"),
+        ("p", "y"),
+        ("p", "z"),
+    ]
+    for name in "qp":
+        rows = [row for row in found["candidates"] if row["dimension"] == name]
+        assert sum(row["strength"] for row in rows) == pytest.approx(0)
+        assert rows[-1]["strength"] > rows[0]["strength"]
+        assert all(row["ci_low"] < row["strength"] < row["ci_high"] for row in rows)
+        assert all(row["groups"] == 24 for row in rows)
+    assert [row["of_two"] > 0 for row in found["ties"]] == [True, True]
+    assert found["warnings"] == []
+    again = run(tmp_path, study_file(), "strength", "--model", model, "--resamples", "40", "--seed", "1")
+    assert again["candidates"][0]["strength"] == found["candidates"][0]["strength"]
+    assert again["candidates"][0]["ci_low"] != found["candidates"][0]["ci_low"]
+
+
+@pytest.mark.parametrize("model", ["bt", "pl"])
+def test_strength_that_is_not_determined_is_null_and_said(tmp_path: Path, model: str) -> None:
+    content = RANKS + "a,g,q,x,1\na,g,q,y,2\na,g,p,x,1\na,g,p,y,2\nb,h,p,x,2\nb,h,p,y,1\n"
+    found = run(tmp_path, content, "strength", "--model", model, "--resamples", "20")
+    q, p = found["candidates"][:2], found["candidates"][2:]
+    assert [(row["strength"], row["ci_low"]) for row in q] == [(None, None)] * 2
+    assert [row["strength"] for row in p] == pytest.approx([0, 0])
+    assert "q: there are no strengths" in found["warnings"][0]
+    assert found["warnings"][1].startswith("p: no intervals: only ")
+
+
+def test_pseudo_comparisons_determine_everybody_and_are_named(tmp_path: Path) -> None:
+    content = RANKS + "a,g,q,x,1\na,g,q,y,2\n"
+    found = run(tmp_path, content, "strength", "--model", "pl", "--pseudo", "0.5")
+    assert found["candidates"][0]["strength"] > 0 > found["candidates"][1]["strength"]
+    assert found["settings"]["pseudo"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--model"),
+        (["--model", "elo"], "--model"),
+        (["--model", "pl", "--pseudo", "-1"], "0 to 100"),
+        (["--model", "bt", "--pseudo", "1"], "--pseudo belongs to --model pl"),
+        (["--model", "pl", "--resamples", "many"], "whole number"),
+    ],
+)
+def test_strength_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text(RANKS + "a,g,q,x,1\na,g,q,y,2\n")
+    assert main(["strength", str(path), *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("level", ["nominal", "ordinal", "interval"])
 def test_agreement_works(tmp_path: Path, level: str) -> None:
     found = run(tmp_path, SMALL, "agreement", "--level", level)
@@ -266,12 +353,15 @@ def test_json_goes_to_standard_output(tmp_path: Path, capfdbinary: pytest.Captur
     assert json.loads(capfdbinary.readouterr().out)["counts"]["ratings"] == 6
 
 
-@pytest.mark.parametrize("command", [["mos"], ["ranks"], ["agreement", "--level", "nominal"]])
+@pytest.mark.parametrize(
+    "command",
+    [["mos"], ["methods"], ["ranks"], ["strength", "--model", "pl"], ["agreement", "--level", "nominal"]],
+)
 def test_bad_rows_are_named_and_nothing_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     path, out = tmp_path / "in.csv", tmp_path / "out.json"
-    header = RANKS if command == ["ranks"] else RATINGS
+    header = RANKS if command[0] in ("ranks", "strength") else RATINGS
     filler = "a," * (header.count(",") - 1)
     path.write_text(header + f"{filler}b,1\n{filler}b,NaN\n{filler},2\n")
     out.write_text("before")

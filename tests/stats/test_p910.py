@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from scoring.stats import p910
 from scoring.stats.mos import MosSettings, mean_opinion_scores
 from scoring.stats.p910 import subject_model
 from scoring.stats.table import Panel, Ratings
@@ -65,6 +66,32 @@ def test_corrected_beats_p910_and_the_mean_on_sparse_panels(per_item: int) -> No
         # Without its floor the plain alternation loses somebody's inconsistency altogether.
         assert (subject_model(panel, corrected=False, floor=1e-6).inconsistency / true_spread).min() < 0.2
     assert correlation["corrected"] > correlation["p910"] > correlation["zscore"] > correlation["mean"]
+
+
+@pytest.mark.parametrize(("annotators", "stride"), [(60, 1), (60, 5), (60, 7), (30, 4)])
+def test_fixed_strides_converge(annotators: int, stride: int) -> None:
+    """Item j goes to five annotators from number j·stride on: neighbours meet, and nobody else."""
+    rng = np.random.default_rng(1)
+    psi, bias = rng.normal(3, 0.7, 300), rng.normal(0, 0.5, annotators)
+    spread = rng.lognormal(np.log(0.6), 0.5, annotators)
+    rows = [
+        (f"a{i}", f"i{j}", "d", psi[j] + bias[i] + spread[i] * rng.normal())
+        for j in range(300)
+        for i in sorted({(j * stride + k) % annotators for k in range(5)})
+    ]
+    panel = Panel.of(Ratings.from_rows(rows))
+    for corrected in (False, True):
+        assert subject_model(panel, corrected=corrected).converged.all()
+
+
+def test_leaping_ends_where_the_alternation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = Panel.of(simulated(0, 5)[0])
+    leaping = subject_model(panel, corrected=False)
+    monkeypatch.setattr(p910, "STEADY", 2.0)
+    plain = subject_model(panel, corrected=False)
+    assert leaping.rounds[0] < plain.rounds[0]
+    assert leaping.score == pytest.approx(plain.score, abs=1e-6)
+    assert leaping.inconsistency == pytest.approx(plain.inconsistency, abs=1e-6)
 
 
 def test_intervals_of_corrected_cover_the_truth() -> None:

@@ -270,6 +270,9 @@ def test_annotators_never_learn_who_made_an_image(data: Dataset) -> None:
     client.force_login(judge)
     seen = [client.get(reverse("work")).content.decode()]
     for study in found.studies:
+        way_in = reverse("way_in", args=[study.uid])
+        seen.append(client.get(way_in).content.decode())
+        client.post(way_in, {"step": "guidelines", "number": 1})
         seen.append(client.get(reverse("workplace", args=[study.uid])).content.decode())
         more = client.post(
             reverse("work_next", args=[study.uid]), {"have": [], "want": 8}, content_type="application/json"

@@ -17,7 +17,6 @@ from scoring.asking.keeping import FINAL
 from scoring.asking.queries import OVERALL
 from scoring.models import PromptVersion, Score
 from scoring.stats.grouped import Codes, Flags, Floats
-from scoring.tables import EXCUSES
 from training.editor_benchmarks.styles import CONSISTENCY, JOINT, QUALITY, SCORE, measures_of, versions_of
 from training.models import EditorBenchmark, Likeness, Style
 from training.posttraining.editor_figures import case_means, joint, on_scale
@@ -206,8 +205,8 @@ def human_of(benchmark: EditorBenchmark, found: Read, low: float, high: float) -
 
     Every person's score of an image counts alike; the image's figure is their mean.
     """
-    rows = Mark.objects.filter(dimension=OVERALL, score__isnull=False, judgement__is_extra=False)
-    rows = rows.exclude(judgement__flag__in=EXCUSES).filter(candidate__editor__in=found.editors)
+    rows = Mark.objects.filter(dimension=OVERALL, score__isnull=False).counted()
+    rows = rows.filter(candidate__editor__in=found.editors)
     rows = rows.filter(candidate__case__in=cases_of(benchmark)).order_by()
     marks = list(rows.values_list("candidate", "judgement__study", "score"))
     studies = Study.objects.in_bulk({study for _candidate, study, _score in marks}) if marks else {}

@@ -55,8 +55,9 @@ class Config:
     ``ema``: decay of the averaged weights, which are
     looked at and kept; 0: none. Offline: ``data`` given or sampled; ``samples`` a case, ``dpo_beta``, ``poor``: cases
     whose samples are all below it (on the reward's 0..1) are dropped; ``half``: of each task the pairs with the lower
-    chosen score are dropped; ``least_gap``: so are pairs of one's own samples whose rewards lie nearer together; ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps,
-    each of ``examples`` pairs or pictures.
+    chosen score are dropped; ``least_gap``: so are pairs of one's own samples whose rewards lie nearer together;
+    ``top``: share of the examples that sft keeps; ``rounds`` is then the optimiser steps, each of ``examples`` pairs or
+    pictures.
 
     ``look_every`` rounds the ``look_cases`` fixed cases are edited with ``look_steps`` and judged. ``batch``: samples
     in one forward pass. ``most_missing``: share of missing judgements that ends the run.

@@ -43,7 +43,7 @@ class Row:
 def listed(rows: Sequence[Proof]) -> list[Row]:
     """One query for all of them."""
     keys = [key for row in rows for key in (row.pairwise_id, row.ratings_id) if key]
-    mine = Judgement.objects.filter(study__in=keys, is_extra=False).order_by().values_list("study")
+    mine = Judgement.objects.filter(study__in=keys).standing().order_by().values_list("study")
     counts = dict(mine.annotate(n=Count("id")))
     return [Row(row, counts.get(row.pairwise_id, 0) + counts.get(row.ratings_id, 0)) for row in rows]
 

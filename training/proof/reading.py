@@ -10,7 +10,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.answers import EXCUSES
 from annotation.models import Candidate, Judgement
 from scoring.asking.queries import active_scorers
 from scoring.models import Judge, Score
@@ -159,7 +158,7 @@ Places = Mapping[int, tuple[int, bool]]
 def _votes(proof: Proof, places: Places) -> list[Vote]:
     if proof.pairwise is None:
         return []
-    rows = Judgement.objects.filter(study=proof.pairwise, is_extra=False).exclude(flag__in=EXCUSES)
+    rows = Judgement.objects.filter(study=proof.pairwise).counted()
     names = ("annotator_id", "annotator__is_simulated", "answer", "assignment__order", "remark")
     votes = []
     for annotator, simulated, answer, order, remark in rows.order_by("pk").values_list(*names):

@@ -15,7 +15,7 @@ import numpy as np
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-from annotation.answers import letters
+from annotation.answers import EXCUSES, letters
 from annotation.models import Judgement, Mark, Study
 from annotation.protocols import PAIRWISE, RANKING, RATING
 from scoring.results import number
@@ -23,7 +23,7 @@ from scoring.stats.agreement import agreement
 from scoring.stats.mos import mean_opinion_scores
 from scoring.stats.ranks import rank_groups
 from scoring.stats.table import Rankings, Ratings
-from scoring.tables import ANNOTATOR, CHUNK, EXCUSES, annotator_name, counted_marks
+from scoring.tables import ANNOTATOR, CHUNK, annotator_name, counted_marks
 from training.rewards.groups import Dimension
 from training.sets.wishes import DROP, Wish
 
@@ -113,7 +113,7 @@ class _Marks:
         {RATING: self._read_ratings, RANKING: self._read_rankings, PAIRWISE: self._read_verdicts}[study.protocol.kind](
             study, wish
         )
-        excused = Judgement.objects.filter(study=study, flag__in=EXCUSES, is_extra=False)
+        excused = Judgement.objects.filter(study=study, flag__in=EXCUSES).standing()
         self.left_out["excused"] += excused.count()
 
     def _rows(self, study: Study, *names: str, **where: Any) -> Iterator[tuple[Any, ...]]:
@@ -290,7 +290,7 @@ def _flagged(studies: Sequence[Study]) -> set[int]:
     seen: Counter[int] = Counter()
     bad: Counter[int] = Counter()
     for study in studies:
-        given = Judgement.objects.filter(study=study, is_extra=False).order_by()
+        given = Judgement.objects.filter(study=study).standing().order_by()
         rows = given.values_list("annotator", "flag", "answer", "assignment__order")
         judges: set[tuple[int, int]] = set()
         against: set[tuple[int, int]] = set()
@@ -315,4 +315,4 @@ def _unusable(flag: str, answer: Any, order: list[int]) -> list[int]:
 
 def has_marks(studies: Sequence[Study]) -> int:
     """How many marks the studies have: what a preview would have to read."""
-    return Mark.objects.filter(judgement__study__in=studies).count()
+    return Mark.objects.filter(judgement__study__in=studies).counted().count()

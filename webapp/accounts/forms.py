@@ -7,7 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from webapp.accounts.models import Role, User
+from webapp.accounts.models import Role, Scope, User
 
 
 class InviteForm(forms.Form):
@@ -43,3 +43,16 @@ def _like(data: dict[str, Any]) -> User:
 class PersonForm(forms.Form):
     role = forms.ChoiceField(label=_("Role"), choices=Role.choices)
     is_active = forms.BooleanField(label=_("May sign in"), required=False)
+
+
+class TokenForm(forms.Form):
+    name = forms.CharField(label=_("What it is for"), max_length=80)
+    scopes = forms.MultipleChoiceField(
+        label=_("What it may do"), choices=Scope.choices, initial=[Scope.READ], widget=forms.CheckboxSelectMultiple
+    )
+    last_day = forms.DateField(
+        label=_("Works until"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}),
+        help_text=_("The last day. Empty: until you revoke it."),
+    )

@@ -87,3 +87,37 @@ class Invitation(Row):
     @property
     def is_open(self) -> bool:
         return self.used_at is None and self.expires_at > timezone.now()
+
+
+class Scope(models.TextChoices):
+    """What a program with a token may do; the role of the person behind it limits each of them further."""
+
+    READ = "read", _("Read data sets, studies, judgements, results and jobs")
+    STUDIES = "studies:write", _("Make studies, change their state and their members")
+    EXPORTS = "exports", _("Start exports and take their files")
+    JOBS = "jobs:write", _("Cancel jobs")
+
+
+class ApiToken(Row):
+    """A person's key for programs. Only its hash is kept; ``hint`` is its beginning, by which its owner knows it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=80)
+    token_hash = models.CharField(max_length=64, unique=True)
+    hint = models.CharField(max_length=12)
+    scopes = models.JSONField(default=list)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    @property
+    def is_open(self) -> bool:
+        return self.revoked_at is None and not self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def scope_labels(self) -> list[str]:
+        return [str(Scope(name).label) for name in self.scopes]

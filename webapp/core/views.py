@@ -17,7 +17,8 @@ def health(request: HttpRequest) -> HttpResponse:
 
 
 def wants_json(request: HttpRequest) -> bool:
-    return request.content_type == "application/json" or "application/json" in request.headers.get("Accept", "")
+    asked = request.content_type == "application/json" or "application/json" in request.headers.get("Accept", "")
+    return asked or request.path.startswith("/api/v1/")
 
 
 def refusal(request: HttpRequest, status: int, sentence: str) -> HttpResponse:

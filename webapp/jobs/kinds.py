@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
+from webapp.hooks import services as hooks
+from webapp.hooks.events import JOB_FINISHED
 from webapp.jobs.folder import JobRun
 from webapp.jobs.models import Job
 
@@ -46,6 +48,7 @@ class JobKind:
     ``on_events(job, events)`` takes the process's events in order; after a crash it can see some of them again.
     ``on_result(job, summary)`` runs once the process has succeeded, before the job is marked so, and allows repeats.
     ``parts(config)`` cuts a job into parts for several workers: the configuration of each, and how much work it has.
+    ``on_end(job)`` runs once the job has ended, however it did, and allows repeats.
     ``environment(job)`` is what the process may know but no file may hold: keys of endpoints.
     ``links(job)`` names the pages that the job is about: (label, address).
     ``clone(job, by)`` starts the same once more, where that needs more than the same configuration; raises
@@ -60,6 +63,7 @@ class JobKind:
     prepare: Callable[[Job], None] = _nothing
     on_events: Callable[[Job, list[dict[str, Any]]], None] = _nothing
     on_result: Callable[[Job, dict[str, Any]], None] = _nothing
+    on_end: Callable[[Job], object] = _nothing
     parts: Callable[[dict[str, Any]], Sequence[tuple[dict[str, Any], int]]] = lambda _config: []
     environment: Callable[[Job], dict[str, str]] = lambda _job: {}
     links: Callable[[Job], list[tuple[str, str]]] = lambda _job: []
@@ -75,6 +79,14 @@ _kinds: dict[str, JobKind] = {}
 
 def register(kind: JobKind) -> None:
     _kinds[kind.name] = kind
+
+
+def tell_end(job: Job) -> None:
+    """Tell webhooks, and the job's kind, that a job has ended. A second time it does nothing more."""
+    data = {"uid": str(job.uid), "kind": job.kind, "title": job.title, "state": job.state, "message": job.message}
+    hooks.announce(JOB_FINISHED, data, key=f"{job.uid} {job.finished_at}")
+    if job.kind in _kinds:
+        _kinds[job.kind].on_end(job)
 
 
 def kind_of(job: Job) -> JobKind:

@@ -245,5 +245,7 @@ def announce(job: Job) -> None:
         job.refresh_from_db()
     data = {"state": job.state, "done": job.done, "total": job.total, "message": job.message}
     publish(job.channel, "job", data)
+    if job.finished_at and not job.is_active:
+        kinds.tell_end(job)
     if job.state not in ACTIVE or not job.done:
         publish("jobs", "job", {"uid": str(job.uid), **data})

@@ -38,6 +38,8 @@ class Command(BaseCommand):
             f"{found.name}: {made.new} new judgements by {made.annotators} simulated annotators, {made.all} in all."
         )
         self.stdout.write(found.notice)
+        for line in made.report.lines() if made.report else ():
+            self.stdout.write(line)
 
     def _report(self, done: int, total: int, message: str) -> None:
         if total and (done == total or done % 500 < 50):

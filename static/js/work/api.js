@@ -2,6 +2,7 @@
    {ok: true, data}
    {ok: false, reason: "unreachable"}       no answer, or a 5xx, or an answer that is not ours: try again
    {ok: false, reason: "signed-out"}        401, 403 or a redirect to the sign-in page
+   {ok: false, reason: "step", error, go}   403 with the page that must be passed first
    {ok: false, reason: "refused", error}    another 4xx with the server's sentence: trying again will not help */
 
 const TIMEOUT = 30_000;
@@ -11,26 +12,28 @@ function csrfToken() {
   return cookie ? decodeURIComponent(cookie[1]) : (document.querySelector("[name=csrfmiddlewaretoken]")?.value ?? "");
 }
 
-async function sentence(response) {
+async function said(response) {
   try {
-    const { error } = await response.json();
-    return typeof error === "string" ? error : null;
+    const { error, go } = await response.json();
+    return { error: typeof error === "string" ? error : null, go: typeof go === "string" ? go : null };
   } catch {
-    return null;
+    return { error: null, go: null };
   }
 }
 
 async function outcome(response) {
   // A manual redirect has no status: the server sends people who are signed out to its sign-in page.
   if (response.type === "opaqueredirect") return { ok: false, reason: "signed-out", error: null };
-  if (response.status === 401 || response.status === 403)
-    return { ok: false, reason: "signed-out", error: await sentence(response) };
+  if (response.status === 401 || response.status === 403) {
+    const { error, go } = await said(response);
+    return go ? { ok: false, reason: "step", error, go } : { ok: false, reason: "signed-out", error };
+  }
   if (response.ok) {
     const data = await response.json().catch(() => null);
     return data && typeof data === "object" ? { ok: true, data } : { ok: false, reason: "unreachable" };
   }
   const transient = response.status >= 500 || response.status === 408 || response.status === 429;
-  const error = transient ? null : await sentence(response);
+  const { error } = transient ? { error: null } : await said(response);
   return error ? { ok: false, reason: "refused", error } : { ok: false, reason: "unreachable" };
 }
 

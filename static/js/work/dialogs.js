@@ -31,11 +31,12 @@ export function helpDialog(mode) {
   dialog.addEventListener("keydown", (event) => event.key === "?" && dialog.close());
 }
 
-/** The study's guidelines; the server has cleaned this markup. */
-export function guidelinesDialog(html) {
+/** The study's guidelines; the server has cleaned this markup. With their page's address, a link to the examples. */
+export function guidelinesDialog({ guidelines, urls: { guidelines: url } }) {
   const text = h("div", { class: "prose" });
-  text.innerHTML = html;
-  open(t("guidelines"), [text], "guidelines");
+  text.innerHTML = guidelines;
+  const link = url && h("a", { class: "button small", href: url, target: "_blank" }, t("withExamples"));
+  open(t("guidelines"), [text, ...(link ? [link] : [])], "guidelines");
 }
 
 /** Asks for a flag by digit or click.

@@ -120,7 +120,7 @@ export class Outbox {
   async #sendBatch(batch) {
     const outcome = await this.send(batch.map(({ event }) => event));
     if (outcome.ok) this.#settled(batch, outcome.data);
-    else if (outcome.reason === "signed-out") this.signedOut = { error: outcome.error };
+    else if (outcome.reason === "signed-out" || outcome.reason === "step") this.signedOut = { error: outcome.error };
     else if (outcome.reason === "refused" && batch.length > 1)
       this.limit = 1; // One by one: only the bad event is refused.
     else if (outcome.reason === "refused") this.#refuse(batch[0], outcome.error);

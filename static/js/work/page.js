@@ -228,6 +228,7 @@ export class WorkPage {
     this.assignment = null;
     this.#reveal(false);
     this.screens.show(why);
+    if (why.reason === "feedback") this.announce([why.feedback.title, why.feedback.words].filter(Boolean).join(". "));
   }
 
   #reveal(on) {
@@ -241,8 +242,11 @@ export class WorkPage {
     $("count").hidden = false;
     $("progress").hidden = total === null;
     if (total !== null) Object.assign($("progress"), { max: Math.max(1, total), value: Math.min(done, total) });
-    $("progress-text").textContent = total === null ? t("progressOpen", { done }) : t("progress", { done, total });
-    $("today").textContent = t("today", { n: today });
+    const { practice } = this.study;
+    const n = Math.min(done + (this.session.feedback ? 0 : 1), total);
+    const words = total === null ? t("progressOpen", { done }) : t("progress", { done, total });
+    $("progress-text").textContent = practice ? t("practice", { what: practice.label, n, total }) : words;
+    $("today").textContent = practice ? "" : t("today", { n: today });
   }
 
   #task({ case: { instruction, instruction_zh: chinese, requirement, task }, revising }) {
@@ -308,7 +312,7 @@ export class WorkPage {
       this.remark.element,
     );
     $("help-button").addEventListener("click", () => helpDialog(this.task.mode));
-    $("guidelines-button")?.addEventListener("click", () => guidelinesDialog(this.study.guidelines));
+    $("guidelines-button")?.addEventListener("click", () => guidelinesDialog(this.study));
   }
 
   #flag() {
@@ -376,7 +380,7 @@ export class WorkPage {
       flag: () => this.#flag(),
       remark: () => this.remark.focus(),
       rubric: () => this.#toggleRubric(),
-      guidelines: () => this.study.guidelines && guidelinesDialog(this.study.guidelines),
+      guidelines: () => this.study.guidelines && guidelinesDialog(this.study),
       help: () => helpDialog(this.task.mode),
     };
     if (action in own) own[action]();

@@ -1,4 +1,5 @@
-/* What fills the page when there is no item: loading, a break, the end, or no server. */
+/* What fills the page when there is no item: loading, a break, feedback, another page that comes first, the end, or no
+   server. */
 import { h } from "./dom.js";
 import { caps } from "./keymap.js";
 import { t } from "./text.js";
@@ -20,7 +21,7 @@ export class Screens {
     this.root.hidden = true;
   }
 
-  show({ reason, sentence, until }) {
+  show({ reason, sentence, until, title, go, feedback }) {
     this.root.hidden = false;
     const button = (text, onclick, primary = false) =>
       h("button", { type: "button", class: primary ? "button primary" : "button", onclick }, text);
@@ -39,6 +40,12 @@ export class Screens {
         home,
       ],
       refused: () => [h("h2", {}, t("refusedScreen")), h("p", {}, sentence), home],
+      step: () => [
+        h("h2", {}, title || t("stepTitle")),
+        h("p", { class: "lead" }, sentence),
+        h("p", { class: "row" }, h("a", { class: "button primary", href: go }, t("goOn")), home),
+      ],
+      feedback: () => this.#feedback(feedback),
       done: () => [
         h("h2", {}, t("doneTitle")),
         h("p", { class: "lead" }, sentence),
@@ -58,6 +65,28 @@ export class Screens {
 
   #back() {
     return h("button", { type: "button", class: "button", onclick: this.page.onBack }, t("previous"), caps("U"));
+  }
+
+  /** What was right in training, and why, with the pictures it is about. */
+  #feedback({ is_right: right, title, lines, words, images }) {
+    const row = (line) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, line.label),
+        h("td", {}, `${line.is_right ? "✓" : "✗"} ${line.said}`),
+        h("td", {}, line.right),
+      );
+    const head = h("tr", {}, ...["", t("yourAnswer"), t("rightAnswer")].map((text) => h("th", { scope: "col" }, text)));
+    const picture = ({ label, url }) =>
+      h("figure", {}, h("img", { src: url, alt: t("picture", { label }) }), h("figcaption", {}, label));
+    return [
+      h("h2", { class: right ? "feedback-right" : "feedback-wrong" }, right ? "✓ " : "✗ ", title),
+      h("table", { class: "table" }, h("thead", {}, head), h("tbody", {}, ...lines.map(row))),
+      words && h("p", { class: "lead" }, words),
+      h("div", { class: "feedback-pictures" }, ...images.map(picture)),
+      h("button", { type: "button", class: "button primary", onclick: this.page.onContinue }, t("goOn"), caps("Enter")),
+    ];
   }
 
   #break(sentence, until) {

@@ -9,8 +9,8 @@ export class Session {
   /** @param {object} options
    *  study: the page's study; outbox; images
    *  onShow: assignment => void, when another one becomes current
-   *  onIdle: ({reason, sentence, until}) => void, with reason "loading", "sending", "break", "done", "unreachable",
-   *    "signed-out" or "refused"
+   *  onIdle: ({reason, sentence, until, …}) => void, with reason "loading", "sending", "break", "done", "step",
+   *    "feedback", "unreachable", "signed-out" or "refused"
    *  onProgress: progress => void; onExtra: () => void, when work came too late for its lease and was kept as extra */
   constructor({ study, outbox, images, onShow, onIdle, onProgress, onExtra }) {
     Object.assign(this, { study, outbox, images, onShow, onIdle, onProgress, onExtra });
@@ -18,6 +18,8 @@ export class Session {
     this.submitted = new Map(); // Sent but not confirmed: kept so that a refused answer can be returned to.
     this.done = null;
     this.pauseUntil = null;
+    this.step = null; // A page that comes before more work: {title, sentence, go}.
+    this.feedback = null; // On the last answer in training, until the annotator goes on.
   }
 
   get current() {
@@ -28,7 +30,7 @@ export class Session {
   get wish() {
     const have = [...this.held.map(({ uid }) => uid), ...this.submitted.keys()];
     const refused = [...this.submitted.values()].filter((assignment) => assignment.refused).length;
-    return { have, want: HOLD + refused };
+    return { have, want: (this.study.practice ? 1 : HOLD) + refused };
   }
 
   /** Sends what an earlier visit left, then asks for work. */
@@ -46,7 +48,7 @@ export class Session {
     this.fetching = false;
     if (outcome.ok) this.accept(outcome.data);
     else if (!this.current) {
-      this.onIdle({ reason: outcome.reason, sentence: outcome.error });
+      this.onIdle({ reason: outcome.reason, sentence: outcome.error, go: outcome.go });
       if (outcome.reason === "unreachable") this.timer = setTimeout(() => this.fetchNext(), AGAIN);
     }
   }
@@ -64,9 +66,11 @@ export class Session {
     }
     this.done = reply.done ?? null;
     this.pauseUntil = reply.break ?? null;
+    this.step = reply.step ?? null;
+    this.feedback = reply.feedback ?? this.feedback;
     if (reply.progress) this.onProgress(reply.progress);
     this.#prefetch();
-    if (!before || (this.pauseUntil && !this.#begun(before))) this.show();
+    if (!before || ((this.pauseUntil || this.step) && !this.#begun(before))) this.show();
   }
 
   /** An assignment whose answer still waits in this browser is finished work, not work to do. */
@@ -92,7 +96,9 @@ export class Session {
   show() {
     const until = this.pauseUntil ? Date.parse(this.pauseUntil.until) : 0;
     const between = !this.current || !this.#begun(this.current);
-    if (until > Date.now() && between) this.onIdle({ reason: "break", sentence: this.pauseUntil.sentence, until });
+    if (this.feedback && between) this.onIdle({ reason: "feedback", feedback: this.feedback });
+    else if (this.step && between && !this.outbox.queue.length) this.onIdle({ reason: "step", ...this.step });
+    else if (until > Date.now() && between) this.onIdle({ reason: "break", sentence: this.pauseUntil.sentence, until });
     else if (this.current) this.onShow(this.current);
     else if (this.outbox.queue.length) this.onIdle({ reason: "sending" });
     else if (this.done) this.onIdle({ reason: "done", sentence: this.done });
@@ -106,11 +112,11 @@ export class Session {
     this.asked = true;
   }
 
-  /** After a break: the item that waits, or the next one. */
+  /** After a break or feedback: the item that waits, or the next one. */
   resume() {
-    this.pauseUntil = null;
-    if (this.current) this.show();
-    void this.fetchNext();
+    this.pauseUntil = this.feedback = null;
+    if (this.current || this.step) this.show();
+    if (!this.step) void this.fetchNext();
   }
 
   /** The current assignment is answered: goes to the next one. Call before its submit event is sent. */

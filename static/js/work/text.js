@@ -91,7 +91,13 @@ const TEXT = {
   pictureFailed: "A picture could not be loaded.",
   tryAgain: "Try again",
 
+  stepTitle: "Before you go on",
+  goOn: "Go on",
+  yourAnswer: "Your answer",
+  rightAnswer: "Right",
+
   // Progress and items
+  practice: "{what} {n} of {total}",
   progress: "{done} of {total}",
   progressOpen: "Done: {done}",
   today: "Today: {n}",
@@ -147,6 +153,7 @@ const TEXT = {
   close: "Close",
   keysTitle: "Keys",
   guidelines: "Guidelines",
+  withExamples: "With examples, in a new tab",
   noRubric: "This dimension has no rubric.",
 
   // Ranking
