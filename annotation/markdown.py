@@ -3,10 +3,15 @@
 import markdown
 import nh3
 
-TAGS = {"p", "h2", "h3", "h4", "ul", "ol", "li", "strong", "em", "code", "pre", "blockquote", "a", "hr", "br",
+TAGS = {"p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "em", "code", "pre", "blockquote", "a", "hr", "br",
         "table", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
 
 
 def render(text: str) -> str:
-    """Safe HTML of a Markdown text: no script, no style, no images from elsewhere."""
-    return nh3.clean(markdown.markdown(text, extensions=["tables"]), tags=TAGS) if text else ""
+    """Safe HTML of a Markdown text: no script, no style, no images from elsewhere.
+
+    Its headings come a level lower, because the page has a title of its own.
+    """
+    lower = {"toc": {"baselevel": 2}}
+    html = markdown.markdown(text, extensions=["tables", "toc"], extension_configs=lower) if text else ""
+    return nh3.clean(html, tags=TAGS)

@@ -201,6 +201,11 @@ class Results:
     candidates: list[tuple[Candidate, list[MosRow | None]]]
     warnings: list[str]
 
+    @property
+    def has_overall(self) -> bool:
+        """Whether some editor has the weighted sum of the three dimensions."""
+        return any(row.overall is not None for row in self.editors)
+
 
 def of_study(study: Study) -> Results:
     """Everything that a study's page shows, from the judgements that count now."""

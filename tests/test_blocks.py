@@ -1,7 +1,7 @@
 """Large groups in blocks: the design of the blocks, and their orders joined into one ranking."""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from itertools import combinations, product
 from typing import Any
@@ -124,23 +124,27 @@ def test_blocks_in_the_true_order_give_the_true_order() -> None:
     assert {(row.group, row.dimension, row.orders) for row in made.rows} == {("case", "quality", 15)}
 
 
+def test_the_company_of_a_block_is_accounted_for() -> None:
+    """By their mean places in their blocks q, r and s would be equal."""
+    orders = [("a1", "x", [["p"], ["q"], ["r"]]), ("a1", "y", [["r"], ["s"], ["t"]])]
+    made = blocks.join(table_of(orders), {"x": "case", "y": "case"})
+    assert [row.candidate for row in sorted(made.rows, key=lambda row: row.rank)] == ["p", "q", "r", "s", "t"]
+
+
 def test_noisy_orders_of_blocks_are_joined_near_the_truth() -> None:
-    """Ten groups, two people, Gumbel noise: closer to the truth than mean places within the blocks, which depend on
-    the company that a candidate was shown in."""
-    names, worth, joint, plain = [f"c{place:02}" for place in range(20)], np.linspace(3, -3, 20), [], []
+    """Ten groups of 20 in blocks of five, two of each candidate, ordered by two people with Gumbel noise."""
+    names, worth, found = [f"c{place:02}" for place in range(20)], np.linspace(3, -3, 20), []
     for seed in range(10):
-        generator, orders, places = np.random.default_rng(seed), [], defaultdict(list)
+        generator, orders = np.random.default_rng(seed), []
         for annotator, (number, block) in product(("a1", "a2"), enumerate(design(20, 5, 2, seed))):
             felt = {key: worth[key] + generator.gumbel() for key in block}
-            best_first = sorted(block, key=lambda key: -felt[key])
-            orders.append((annotator, f"b{number}", [[names[key]] for key in best_first]))
-            for place, key in enumerate(best_first):
-                places[key].append(place)
+            orders.append(
+                (annotator, f"b{number}", [[names[key]] for key in sorted(block, key=lambda key: -felt[key])])
+            )
         made = blocks.join(table_of(orders), {f"b{number}": "case" for number in range(8)})
-        joint.append(kendalltau([-row.rank for row in made.rows], worth).statistic)
-        plain.append(kendalltau([-float(np.mean(places[key])) for key in range(20)], worth).statistic)
-    assert np.mean(joint) > 0.8
-    assert np.mean(joint) > np.mean(plain) + 0.02
+        found.append(kendalltau([-row.rank for row in made.rows], worth).statistic)
+    assert min(found) > 0.5
+    assert np.mean(found) > 0.7
 
 
 def test_equal_candidates_share_their_rank() -> None:

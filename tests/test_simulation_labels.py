@@ -79,7 +79,7 @@ def test_where_people_have_judged_too_it_says_so(simulated: Study, carol: User) 
 
 def test_every_page_of_the_study_says_simulation(simulated: Study, alice: User, carol: User) -> None:
     uid = simulated.uid
-    for name in ("study", "study_members"):
+    for name in ("study", "study_members", "study_annotators", "study_checks", "study_concerns", "study_decisions"):
         assert LABEL in page(alice, name, uid), name
     assert LABEL in page(carol, "workplace", uid)
     badge = '<span class="badge demo">simulation</span>'
@@ -92,7 +92,7 @@ def test_every_page_of_the_study_says_simulation(simulated: Study, alice: User, 
     text = page(alice, "overview")
     assert badge in text
     assert f"Judgements of simulated annotators are among them: {simulated.name}." in text
-    assert "simulated-" in page(alice, "study_figures", uid)
+    assert "simulated-" in page(alice, "study_annotators", uid)
 
 
 def test_other_studies_say_nothing_of_it(data: Dataset, alice: User, carol: User) -> None:

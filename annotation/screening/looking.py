@@ -20,7 +20,7 @@ from annotation.screening.rules import Finding, Scores
 
 @dataclass
 class Look:
-    """``since``: by annotator and kind, when a person last decided on it. ``medians``: the usual time of each person."""
+    """``since``: by annotator and kind, when a person last decided on it. ``medians``: each person's usual time."""
 
     study: Study
     work: Mapping[int, Work]

@@ -47,16 +47,18 @@ def lines(
     across: str,
     up: str,
     least: Sequence[float] = (),
+    least_across: Sequence[float] = (),
     rule: float | None = None,
 ) -> Chart | None:
     """Lines with marks and intervals. ``across`` and ``up`` name the axes. ``least``: values of y that are shown at
-    least; ``rule``: a value of y with a line of its own."""
+    least, ``least_across`` of x; ``rule``: a value of y with a line of its own."""
     known = [(place, [p for p in one.points if math.isfinite(p.y)]) for place, one in enumerate(series)]
     points = [point for _place, found in known for point in found]
     if not points:
         return None
     limits = [v for p in points for v in (p.y, p.low, p.high) if math.isfinite(v)]
-    x_ticks = ticks(min(p.x for p in points), max(p.x for p in points))
+    xs = [*(p.x for p in points), *least_across]
+    x_ticks = ticks(min(xs), max(xs))
     y_ticks = ticks(min([*limits, *least]), max([*limits, *least]))
     made = Chart(WIDTH, HEIGHT, label)
     x = Scale(x_ticks[0], x_ticks[-1], LEFT, WIDTH - RIGHT)
@@ -211,7 +213,7 @@ def radar(
         corners = [_at(made, place, len(axes), share) for place in range(len(axes))]
         made.shapes.append(Shape(_closed(corners), "ring"))
     for place, name in enumerate(axes):
-        (x, y), (end_x, end_y) = _at(made, place, len(axes), 1), _at(made, place, len(axes), 1.12)
+        (x, y), (end_x, end_y) = _at(made, place, len(axes), 1), _at(made, place, len(axes), 1.14)
         made.line(made.width / 2, made.height / 2, x, y, "grid")
         side = end_x - made.width / 2
         made.say(end_x, end_y + 4, short(name), anchor="middle" if abs(side) < 12 else "start" if side > 0 else "end")
@@ -224,7 +226,7 @@ def radar(
             made.mark(x, y, place, f"{name}, {axis}: {value:.3g}")
     for ring in range(1, RINGS + 1):
         y = made.height / 2 - RADIUS * ring / RINGS
-        made.say(made.width / 2 + 4, y - 2, f"{low + (high - low) * ring / RINGS:.3g}", "small", "start")
+        made.say(made.width / 2 + 4, y + 9, f"{low + (high - low) * ring / RINGS:.3g}", "small", "start")
     made.keys = [key(name, place, line=True) for place, (name, _values) in enumerate(whole)]
     return made
 

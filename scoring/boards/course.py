@@ -27,8 +27,8 @@ CHOICES = ("A", "B", "tie", "both_bad")
 
 @dataclass(frozen=True)
 class Block:
-    """Finished items of one dimension, ``until`` so many: their agreement (None: not determined). ``items``: those it
-    rests on; ``at``: seconds since 1970 when the last of them was finished."""
+    """Items of one dimension that several people judged, ``until`` so many: their agreement (None: not determined).
+    ``items``: those it rests on; ``at``: seconds since 1970 of the last judgement."""
 
     dimension: int
     until: int
@@ -99,7 +99,7 @@ def course(study: Study) -> Course:
     for number, dimension in enumerate(dimensions):
         here = marks.dimension == number
         measure = alphas if kind == RATING else concordances
-        agreed += measure(rows, marks, np.flatnonzero(here & rows.is_full[marks.judgement]), number)
+        agreed += measure(rows, marks, np.flatnonzero(here), number)
         scored = np.flatnonzero(here & np.isfinite(marks.score))
         drifts += drift(rows, marks, scored, minutes, number)
         spreads += choices(rows) if kind == PAIRWISE else distributions(rows, marks, scored, number, dimension)
@@ -111,7 +111,7 @@ def course(study: Study) -> Course:
 
 
 def alphas(rows: Judged, marks: Marked, chosen: Codes, dimension: int) -> list[Block]:
-    """Krippendorff's alpha, interval, by blocks of finished candidates with two ratings or more."""
+    """Krippendorff's alpha, interval, by blocks of candidates with two ratings or more."""
     keys, unit = np.unique(marks.candidate[chosen], return_inverse=True)
     score, at = marks.score[chosen], rows.at[marks.judgement[chosen]]
     several = counts(unit, keys.size) > 1
@@ -124,7 +124,7 @@ def alphas(rows: Judged, marks: Marked, chosen: Codes, dimension: int) -> list[B
 
 
 def concordances(rows: Judged, marks: Marked, chosen: Codes, dimension: int) -> list[Block]:
-    """Mean Kendall's W, by blocks of finished groups with two rankings or more."""
+    """Mean Kendall's W, by blocks of groups with two complete rankings or more."""
     keys, unit = np.unique(marks.item[chosen], return_inverse=True)
     candidates, candidate = np.unique(marks.candidate[chosen], return_inverse=True)
     people = rows.annotator[marks.judgement[chosen]]
@@ -154,7 +154,7 @@ def concordances(rows: Judged, marks: Marked, chosen: Codes, dimension: int) -> 
 
 
 def _blocks(unit: Codes, at: Floats, usable: Flags) -> list[tuple[int, Flags, float]]:
-    """(how many items until here, which are in the block, when its last was finished), by the time of their last
+    """(how many items until here, which are in the block, its last judgement), by the time of their last
     judgement, in up to ten blocks of about equal size."""
     last = np.full(usable.size, -np.inf)
     np.maximum.at(last, unit, at)

@@ -45,7 +45,7 @@ def seconds(found: Progress, start: int = 0) -> Figure:
             [(one.name or _("Everybody"), [_quartiles(one)]) for one in shown],
             label=_("Seconds for a judgement: median and quartiles"),
             across=_("seconds"),
-            least=[0],
+            least=[0, 1],
         ),
         note=_("Median and quartiles, by the server's clock: from the last opening of the item to the answer."),
         gaps=_("–: no time is known."),
@@ -67,7 +67,7 @@ def _number(value: float | None) -> float:
 
 
 def agreement(study: Study, found: Course) -> Figure:
-    """Agreement by blocks of finished work."""
+    """Agreement by blocks of work."""
     is_rating = study.protocol.kind == RATING
     measure = _("Krippendorff α") if is_rating else _("Kendall W, mean")
     labels = [dimension.label for dimension in study.protocol.dimensions]
@@ -75,10 +75,10 @@ def agreement(study: Study, found: Course) -> Figure:
     for one in found.agreement:
         title = _("%(value)s, n = %(n)d") % {"value": say(one.value), "n": one.items}
         series.setdefault(one.dimension, []).append(Point(one.until, _number(one.value), title=title))
-    note = _("In blocks of equal size, by the time at which items had all their judgements.")
+    note = _("Items that two or more people judged, in blocks of equal size, in the order of their last judgement.")
     if not is_rating:
         note += " " + _("The dotted line is the study's threshold for contested groups.")
-    columns = [_("Dimension"), _("Finished until then"), _("Items it rests on"), _("Last one finished"), measure]
+    columns = [_("Dimension"), _("Items until then"), _("Items it rests on"), _("Last judgement"), measure]
     return Figure(
         name="agreement",
         title=_("Agreement over time"),
@@ -88,15 +88,16 @@ def agreement(study: Study, found: Course) -> Figure:
         ),
         chart=charts.lines(
             [Series(labels[number], points) for number, points in series.items()],
-            label=_("Agreement by finished items"),
-            across=_("finished items"),
+            label=_("Agreement by items judged"),
+            across=_("items judged by two or more"),
             up=measure,
             least=[0, 1],
+            least_across=[0],
             rule=None if is_rating else study.protocol.agreement,
         ),
         note=note,
         gaps=_("–: all answers of the block are equal, so there is nothing to agree on."),
-        empty=_("No item has all its judgements, from two people or more, yet."),
+        empty=_("No item has been judged by two people yet."),
     )
 
 
@@ -148,6 +149,7 @@ def drift(study: Study, found: Course) -> Figure:
             across=_("minutes into the session"),
             up=_("score minus the item's mean"),
             least=[-0.25, 0.25],
+            least_across=[0, BIN],
             rule=0,
         ),
         note=_(

@@ -8,7 +8,7 @@ import numpy as np
 
 from annotation.models import Judgement, Purpose, Study
 from annotation.protocols import PAIRWISE
-from scoring.stats.grouped import Codes, Flags, Floats
+from scoring.stats.grouped import Codes, Floats
 from scoring.tables import CHUNK, annotator_name, counted_marks
 
 
@@ -17,7 +17,7 @@ class Judged:
     """Finished live judgements, one row each, in the order in which they were first given.
 
     ``at``: seconds since 1970 when it was given; ``seconds``: what it took by the server's clock, NaN if unknown.
-    ``is_full``: its unit has all the judgements that it waits for. ``choice``: of a comparison, else empty.
+    ``choice``: of a comparison, else empty.
     """
 
     key: Codes
@@ -25,7 +25,6 @@ class Judged:
     annotators: list[str]
     at: Floats
     seconds: Floats
-    is_full: Flags
     choice: list[str]
 
 
@@ -44,7 +43,7 @@ class Marked:
 
 def judged(study: Study) -> Judged:
     rows = Judgement.objects.filter(study=study, unit__purpose=Purpose.LIVE, is_extra=False).order_by("id")
-    columns = ["id", "annotator_id", "annotator__is_simulated", "created_at", "seconds", "unit__done", "unit__target"]
+    columns = ["id", "annotator_id", "annotator__is_simulated", "created_at", "seconds"]
     if study.protocol.kind == PAIRWISE:
         columns.append("answer__choice")
     found = list(rows.values_list(*columns).iterator(chunk_size=CHUNK))
@@ -56,8 +55,7 @@ def judged(study: Study) -> Judged:
         annotators=list(people.values()),
         at=np.array([row[3].timestamp() for row in found], dtype=np.float64),
         seconds=np.array([np.nan if row[4] is None else row[4] for row in found], dtype=np.float64),
-        is_full=np.array([row[5] >= row[6] for row in found], dtype=bool),
-        choice=[row[7] or "" for row in found] if study.protocol.kind == PAIRWISE else [],
+        choice=[row[5] or "" for row in found] if study.protocol.kind == PAIRWISE else [],
     )
 
 

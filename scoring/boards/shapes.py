@@ -67,6 +67,11 @@ class Chart:
         return "wide" if self.width > 520 else "middle" if self.width > 340 else "narrow"
 
     @property
+    def shown_width(self) -> float:
+        """In CSS pixels, where there is room for it."""
+        return self.width * 1.25
+
+    @property
     def legend(self) -> list[tuple[float, float, Key]]:
         """The keys below the drawing and their places, in lines as wide as the chart."""
         placed, x, y = [], 8.0, self.height + 6

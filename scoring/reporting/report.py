@@ -17,7 +17,7 @@ from annotation.protocols import PAIRWISE, RATING, Protocol
 from annotation.queries import study_progress
 from scoring import connections, results
 from scoring.boards import ladder
-from scoring.boards.figure import Figure, Table
+from scoring.boards.figure import Figure, Table, Value
 from scoring.boards.forms import LeaderboardForm
 from scoring.boards.kept import kept_for
 from scoring.boards.standings import Standings, standings
@@ -63,13 +63,15 @@ def _protocol(study: Study) -> Section:
     words = [_kind(protocol), " ".join(_rules(protocol))]
     if versions:
         words.append(_("Guidelines: version %(n)d of them is in force.") % {"n": versions})
-    scales = [
+    scales: list[list[Value]] = [
         [one.label, one.rubric, "" if protocol.kind != RATING else f"{one.low:g}–{one.high:g}", one.step]
         for one in protocol.dimensions
     ]
     columns = [_("Dimension"), _("Question"), _("Scale"), _("Step")]
     tables = [(_("What was asked"), Table(columns, scales, 2))]
-    anchors = [[one.label, key, words] for one in protocol.dimensions for key, words in one.anchors.items()]
+    anchors: list[list[Value]] = [
+        [one.label, key, words] for one in protocol.dimensions for key, words in one.anchors.items()
+    ]
     if anchors:
         tables.append((_("What scores mean"), Table([_("Dimension"), _("Score"), _("Words")], anchors)))
     return Section("protocol", _("Protocol"), words, tables)

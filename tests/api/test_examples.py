@@ -41,9 +41,10 @@ def work_once(stop: threading.Event) -> None:
 
 
 def said(number: int) -> str:
-    out = io.StringIO()
+    out, namespace = io.StringIO(), dict[str, Any]()
     with contextlib.redirect_stdout(out):
-        exec(compile(EXAMPLES[number], f"docs/api.md, example {number + 1}", "exec"), {})  # noqa: S102  # our own page
+        exec(compile(EXAMPLES[number], f"docs/api.md, example {number + 1}", "exec"), namespace)  # noqa: S102  # our own
+    namespace["site"].close()  # a connection that is kept open keeps the server's thread, and so the database's
     return out.getvalue()
 
 

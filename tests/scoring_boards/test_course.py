@@ -33,8 +33,7 @@ def people(rows: list[tuple[int, float, float]]) -> Judged:
     """(annotator, minute when it was given, seconds that it took)."""
     who, at, seconds = (np.array(column) for column in zip(*rows, strict=True))
     nothing: list[str] = []
-    full = np.ones(len(rows), dtype=bool)
-    return Judged(np.arange(len(rows)), who, ["a1", "a2"], at * 60.0, seconds.astype(float), full, nothing)
+    return Judged(np.arange(len(rows)), who, ["a1", "a2"], at * 60.0, seconds.astype(float), nothing)
 
 
 # Progress -----------------------------------------------------------------------------------------------------------
@@ -170,7 +169,7 @@ def test_an_items_only_score_says_nothing_of_drift(carol: User) -> None:
 def test_agreement_by_blocks_is_that_of_the_blocks_items(
     carol: User, bob: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two blocks in the order in which items were finished; each has the alpha of its own ratings."""
+    """Two blocks in the order of the items' last judgements; each has the alpha of its own ratings."""
     monkeypatch.setattr(courses, "LEAST_ITEMS", 6)
     made = study("mos", (carol, bob), cases=4, protocol=replace(PRESETS["mos"], raters=2))
     judge(made, carol, scores(), start=NOON)
@@ -189,12 +188,13 @@ def test_agreement_by_blocks_is_that_of_the_blocks_items(
         made.judgements.update(is_extra=False)
 
 
-def test_agreement_on_rankings_is_the_mean_w_of_finished_groups(carol: User, bob: User, mallory: User) -> None:
+def test_agreement_on_rankings_is_the_mean_w_of_the_groups(carol: User, bob: User, mallory: User) -> None:
     made = study("group-rank", (carol, bob, mallory), cases=2)
     first = made.dataset.cases.order_by("pk").first()
-    for user in (carol, bob):
-        judge(made, user, lambda _u, c: {"rank": 3 - worth(c), "score": 1.0})
-    assert course(made).agreement == []  # the third ranking is still wanted
+    judge(made, carol, lambda _u, c: {"rank": 3 - worth(c), "score": 1.0})
+    assert course(made).agreement == []  # one person agrees with nobody
+    judge(made, bob, lambda _u, c: {"rank": 3 - worth(c), "score": 1.0})
+    assert [row.value for row in course(made).agreement] == [1.0] * 3
     turned = lambda u, c: {"rank": 1 + worth(c) if u.item.case == first else 3 - worth(c), "score": 1.0}  # noqa: E731
     judge(made, mallory, turned)
     found = course(made)

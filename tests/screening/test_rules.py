@@ -15,7 +15,13 @@ from annotation.screening.rules import Finding, Scores
 def scores(rows: list[tuple[int, int, float]], scale: int = 0) -> Scores:
     """(annotator, unit, value) on one scale, one second after the other."""
     annotator, unit, value = (np.array(one) for one in zip(*rows, strict=True))
-    return Scores(annotator, unit, np.full(annotator.size, scale), value.astype(float), np.arange(annotator.size) * 1.0)
+    return Scores(
+        annotator,
+        unit,
+        np.full(annotator.size, scale),
+        value.astype(float),
+        np.arange(annotator.size, dtype=np.float64),
+    )
 
 
 def panel(kinds: dict[int, str], units: int = 60, seed: int = 1) -> Scores:
@@ -207,7 +213,8 @@ def test_nothing_to_say_of_a_correlation(r: float, n: int, typical: float) -> No
 
 
 def test_no_scores_at_all() -> None:
-    nobody = Scores(*(np.empty(0, dtype=np.int64) for _ in range(3)), np.empty(0), np.empty(0)).beside_others()  # type: ignore[arg-type]
+    codes, values = np.empty(0, dtype=np.int64), np.empty(0)
+    nobody = Scores(codes, codes, codes, values, values).beside_others()
     assert nobody.residuals().size == 0
     assert math.isnan(nobody.correlation(1)[0])
     assert rules.spread_of(nobody.residuals()) == 0.0

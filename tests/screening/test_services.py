@@ -27,7 +27,7 @@ from annotation.models import (
     Unit,
 )
 from annotation.protocols import PRESETS, Checks, Protocol
-from annotation.screening import deciding, queries, services
+from annotation.screening import checks, deciding, queries, services
 from scoring import tables
 from tests import judging
 from tests.judging import by_worth, judge, member_of, ranked, rated, submit
@@ -71,8 +71,8 @@ def test_it_works(carol: PERSON, alice: PERSON) -> None:
     assert purposes[Purpose.LIVE] == 30
     assert purposes[Purpose.GOLD] == purposes[Purpose.ATTENTION] == 3
     assert purposes[Purpose.REPEAT] >= 6
-    checks = Counter(Check.objects.values_list("kind", "passed"))
-    assert checks == {("gold", False): 3, ("attention", True): 3, ("repeat", True): purposes[Purpose.REPEAT]}
+    stood = Counter(Check.objects.values_list("kind", "passed"))
+    assert stood == {("gold", False): 3, ("attention", True): 3, ("repeat", True): purposes[Purpose.REPEAT]}
     assert Mark.objects.counted().count() == 30 * 3
     assert tables.counted_marks(study).count() == 30 * 3
     assert {row.unit.taken for row in Judgement.objects.select_related("unit")} == {1}
@@ -84,12 +84,12 @@ def test_progress_grows_by_no_hidden_item_and_never_passes_its_total(carol: PERS
     gold(study, alice)
     member, totals = member_of(study, carol), []
     while lent := leases.lease(member, count=1, turn=member.done):
-        totals.append(sessions.total_of(member, member.done + 1))
+        totals.append(sessions.total_of(member, member.done + 1) or 0)
         submit(member, lent[0], threes())
         member = member_of(study, carol)
-        assert member.done <= (totals[-1] or 0)
+        assert member.done <= totals[-1]
     assert member.done == study.judgements.count() > 24
-    assert all(first is not None and first >= later for first, later in pairwise(totals)), totals
+    assert all(first >= later for first, later in pairwise(totals)), totals
     assert totals[0] - totals[-1] <= 3, "only what could not come: there was nothing left to repeat"
 
 
@@ -169,7 +169,7 @@ def test_a_control_moves_no_rank_that_counts(carol: PERSON) -> None:
     worth[duplicate.pk] = worth[duplicate.duplicate_of_id or 0]
     submit(member_of(study, carol), assignment, ranked(by_worth(assignment, lambda pk: worth[pk])))
     ranks = dict(Mark.objects.counted().values_list("candidate", "rank"))
-    assert sorted(ranks.values()) == [1.0, 2.0, 3.0]
+    assert set(ranks.values()) == {1.0, 2.0, 3.0}
     assert Check.objects.get(kind="duplicate").passed
 
 
@@ -249,11 +249,26 @@ def test_what_was_decided_counts_no_second_time(carol: PERSON, alice: PERSON) ->
     ]
 
 
+def test_behaviour_is_looked_at_now_and_then(
+    carol: PERSON, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Once an answer is stored, and never before: three equal answers in a row are a straight line here."""
+    monkeypatch.setattr(services, "LOOKS_EVERY", 1)
+    study = study_of((carol,), straight_run=3)
+    judge(study, carol, lambda _assignment: threes(), limit=3)
+    assert not Concern.objects.exists()
+    with django_capture_on_commit_callbacks(execute=True):
+        judge(study, carol, lambda _assignment: threes(), limit=1)
+    concern = Concern.objects.get()
+    assert (concern.kind, concern.figures["longest"]) == ("straight", 4)
+    assert concern.words == "The same answer 4 times in a row; 1 different answers in 4."
+
+
 def test_a_broken_check_costs_no_answer(carol: PERSON, alice: PERSON, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(_judgement: Judgement) -> set[str]:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(services.checks, "write", broken)
+    monkeypatch.setattr(checks, "write", broken)
     failing(carol, alice)
     assert Judgement.objects.count() == 2
     assert not Check.objects.exists()

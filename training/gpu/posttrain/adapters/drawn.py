@@ -47,7 +47,7 @@ def load(settings: Mapping[str, Any], config: Config, device: Any = "cpu") -> Dr
 
 def _has_half(device: Any) -> bool:
     """Whether the processor has instructions for bfloat16: without them it is slower than float32."""
-    return torch.device(device).type == "cuda" or torch.cpu._is_avx512_bf16_supported()
+    return torch.device(device).type == "cuda" or bool(torch.cpu._is_avx512_bf16_supported())
 
 
 class DrawnAdapter:
