@@ -163,7 +163,7 @@ class StudyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._choices("dataset", Dataset.objects.order_by("name"))
-        self._choices("editors", Editor.objects.order_by("slug"))
+        self._choices("editors", Editor.objects.makers().order_by("slug"))
 
     def _choices(self, name: str, rows: Any) -> None:
         field = self.fields[name]

@@ -3,8 +3,28 @@
 import markdown
 import nh3
 
-TAGS = {"p", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "strong", "em", "code", "pre", "blockquote", "a", "hr", "br",
-        "table", "thead", "tbody", "tr", "th", "td"}  # fmt: skip
+TAGS = {
+    *(
+        "p",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "strong",
+        "em",
+        "code",
+        "pre",
+        "blockquote",
+        "a",
+        "hr",
+        "br",
+    ),
+    *("table", "thead", "tbody", "tr", "th", "td"),
+}
 
 
 def render(text: str) -> str:

@@ -75,13 +75,13 @@ class Connections:
     def _apart(self) -> list[str]:
         if self.is_connected:
             return []
-        lines = [
-            _("The judgements fall into %(n)d parts that share no annotator and no item. Scores of one part cannot be ")
-            % {"n": len(self.parts)}
-            + _("compared with those of another. Let somebody of one part judge items of the other.")
-        ]
+        words = _(
+            "The judgements fall into %(n)d parts that share no annotator and no item. Scores of one part cannot be "
+            "compared with those of another. Let somebody of one part judge items of the other."
+        )
+        lines = [words % {"n": len(self.parts)}]
         for part in self.parts[1 : NAMED + 1]:
-            words = _("Apart from the largest part: %(people)s, with %(n)d items (cases %(cases)s).")
+            words = _("Apart from the largest part: %(people)s (items: %(n)d; cases: %(cases)s).")
             cases = _listed(part.cases, part.items)
             lines.append(words % {"people": _listed(part.annotators), "n": part.items, "cases": cases})
         return lines

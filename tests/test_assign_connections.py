@@ -12,7 +12,7 @@ from scoring import connections
 from scoring.connections import FEW, NAMED, SHOWN, measured, shown
 from tests import judging
 from tests.judging import judge, member_of, rated
-from tests.test_leases import give
+from tests.test_assign_leases import give
 from webapp.accounts.models import User
 
 SCORE = rated({"overall": 3})
@@ -41,14 +41,14 @@ def test_parts_are_named_the_largest_first() -> None:
     assert found.names == ["a2", "a3", "a4", "a1"]
     head, apart = found.warnings
     assert "fall into 2 parts" in head
-    assert "a1, with 1 items" in apart
+    assert "a1 (items: 1; cases: " in apart
     assert "2 parts" in page(found)
 
 
 def test_items_of_one_annotator_each_are_said_to_be_incomparable() -> None:
     found = of([("a1", 1), ("a2", 2)])
-    assert found.warnings == [connections.Connections.warnings.fget(found)[0]]  # type: ignore[attr-defined]
-    assert "No item has been judged by two people" in found.warnings[0]
+    (warning,) = found.warnings
+    assert "No item has been judged by two people" in warning
 
 
 def test_an_annotator_who_hardly_meets_others_is_named() -> None:
@@ -111,7 +111,7 @@ def test_a_study_that_falls_apart_names_the_cases(apart: Study, mallory: User, d
     assert not found.is_connected
     assert found.parts[1].annotators == [f"a{mallory.pk}"]
     assert found.parts[1].cases == ["case-001"]
-    assert "(cases case-001" in found.warnings[1]
+    assert "cases: case-001" in found.warnings[1]
     assert shown(connections.compute(apart)) == found
 
 

@@ -22,7 +22,7 @@ from webapp.core.paging import page_of
 
 @engineers
 def editors(request: HttpRequest) -> HttpResponse:
-    page = page_of(request, Editor.objects.all())
+    page = page_of(request, Editor.objects.makers())
     context = {"page": page, "rows": queries.rows_of(page.rows), "programs": programs()}
     return render(request, "editors/editors.html", context)
 

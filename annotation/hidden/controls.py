@@ -9,10 +9,10 @@ from typing import Any
 
 from annotation.assign import seeded
 from annotation.library import ensure_editor
-from annotation.models import Candidate, Case, Control, Editor, Item, ItemCandidate, Study, Unit
+from annotation.models import CONTROL_EDITORS, Candidate, Case, Control, Editor, Item, ItemCandidate, Study, Unit
 from annotation.protocols import PAIRWISE, RATING, Protocol
 
-SLUGS = {Control.SOURCE: "control-source", Control.DUPLICATE: "control-duplicate"}
+SLUGS = dict(zip((Control.SOURCE, Control.DUPLICATE), CONTROL_EDITORS, strict=True))
 NAMES = {Control.SOURCE: "Control: the untouched source", Control.DUPLICATE: "Control: an edit once more"}
 LARGEST_GROUP = 23  # letters A … W
 

@@ -12,6 +12,7 @@ from annotation.models.curation import (
 from annotation.models.entry import EntryDecision
 from annotation.models.judging import Assignment, Event, Flag, Judgement, Mark
 from annotation.models.library import (
+    CONTROL_EDITORS,
     Candidate,
     Case,
     Control,
@@ -40,6 +41,7 @@ from annotation.models.screening import Decision, DecisionKind
 from annotation.models.studies import PRACTICE, Item, ItemCandidate, Member, Purpose, Study, StudyState, Unit
 
 __all__ = [
+    "CONTROL_EDITORS",
     "PRACTICE",
     "Adjudication",
     "Assignment",

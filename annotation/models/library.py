@@ -121,6 +121,15 @@ class Case(Row):
         return reverse("case", args=[self.uid])
 
 
+CONTROL_EDITORS = ("control-source", "control-duplicate")  # slugs of those that "made" controls, see Control
+
+
+class EditorQuerySet(models.QuerySet["Editor"]):
+    def makers(self) -> "EditorQuerySet":
+        """Without those that only stand for controls: for lists and forms."""
+        return self.exclude(slug__in=CONTROL_EDITORS)
+
+
 class Editor(Row):
     """Whoever makes candidates. ``module`` names a file of training/gpu/editors; empty for images made elsewhere."""
 
@@ -129,6 +138,8 @@ class Editor(Row):
     module = models.CharField(max_length=40, blank=True)
     settings = models.JSONField(default=dict, blank=True)
     notice = models.CharField(max_length=200, blank=True)
+
+    objects = EditorQuerySet.as_manager()
 
     class Meta:
         ordering = ["slug"]

@@ -91,7 +91,12 @@ def events(request: HttpRequest, uid: UUID) -> HttpResponse:
     want, have = requests.wish_of(body)
     answer = {"saved": outcome.saved, "refused": outcome.refused, "submitted": outcome.submitted}
     if step:
-        closed: dict[str, Any] = {"assignments": [], "progress": sessions.progress_of(member), "break": None, "done": None}
+        closed: dict[str, Any] = {
+            "assignments": [],
+            "progress": sessions.progress_of(member),
+            "break": None,
+            "done": None,
+        }
         return JsonResponse({**answer, **closed, "step": _closed(member, step)})
     return JsonResponse({**answer, **pages.more_work(member, _live(outcome.assignments), want=want, have=have)})
 

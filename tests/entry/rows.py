@@ -1,7 +1,7 @@
 """A study with a way in, its reference items, and an annotator who goes through it by the pages' addresses."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from annotation.models import Assignment, Candidate, Member, Reference, Study
 from annotation.protocols import PRESETS, Entry
 from tests import judging
 
+MEASURES = {"inner_width": 1280, "inner_height": 720, "outer_width": 1280, "outer_height": 800}
+SCREEN = {**MEASURES, "screen_width": 1920, "screen_height": 1080, "ratio": 1, "pinch": 1}
 RIGHT = {"quality": 4.0, "alignment": 2.0}
 GOOD = judging.rated({"quality": 4, "alignment": 2, "preservation": 3})
 BAD = judging.rated({"quality": 1, "alignment": 5, "preservation": 3})
@@ -94,3 +96,6 @@ class Walker:
 
     def held(self) -> Assignment:
         return Assignment.objects.filter(study=self.study, annotator=self.user).select_related("unit").latest("id")
+
+
+Walk = Callable[..., Walker]

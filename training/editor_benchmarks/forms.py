@@ -21,13 +21,13 @@ class EditorsForm(forms.Form):
 
     editors = forms.ModelMultipleChoiceField(
         label=_("Editors"),
-        queryset=Editor.objects.order_by("slug"),
+        queryset=Editor.objects.makers().order_by("slug"),
         to_field_name="slug",
         widget=forms.CheckboxSelectMultiple,
     )
     base = forms.ModelChoiceField(
         label=_("Base"),
-        queryset=Editor.objects.order_by("slug"),
+        queryset=Editor.objects.makers().order_by("slug"),
         to_field_name="slug",
         help_text=_("The others are compared with it on the same cases."),
     )

@@ -17,7 +17,7 @@ from training.proof.starting import Wish
 class ProofForm(forms.Form):
     """``trained``: the editor that is to be proven better."""
 
-    base = forms.ModelChoiceField(label=_("Compared with"), queryset=Editor.objects.order_by("slug"))
+    base = forms.ModelChoiceField(label=_("Compared with"), queryset=Editor.objects.makers().order_by("slug"))
     dataset = forms.ModelChoiceField(label=_("Data set"), queryset=Dataset.objects.order_by("name"))
     split = forms.ChoiceField(
         label=_("Part of it"), choices=[("", _("Any")), *Split.choices], required=False, initial=Split.TEST.value
@@ -67,7 +67,7 @@ class ProofForm(forms.Form):
         super().__init__(*args, **kwargs)
         base, tasks = self.fields["base"], self.fields["tasks"]
         assert isinstance(base, forms.ModelChoiceField) and isinstance(tasks, forms.ModelMultipleChoiceField)
-        base.queryset = Editor.objects.exclude(pk=trained.pk).order_by("slug")
+        base.queryset = Editor.objects.makers().exclude(pk=trained.pk).order_by("slug")
         tasks.queryset = Task.objects.filter(cases__isnull=False).distinct()
 
     def wish(self) -> Wish:

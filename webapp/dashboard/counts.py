@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import Candidate, Case, Dataset, Mark, Proposal, ProposalState, Unit, Unmade
+from annotation.models import Candidate, Case, Dataset, Mark, Proposal, ProposalState, Purpose, Unit, Unmade
 from scoring.models import Score
 
 LARGE = 50_000
@@ -99,8 +99,13 @@ def _count() -> Counts:
     )
     bare = Case.objects.filter(~Exists(Candidate.objects.filter(case=OuterRef("pk"))))
     unseen = Case.objects.filter(~(known | looked_at)).order_by().values_list("dataset")
-    marks = Mark.objects.aggregate(marks=Count("pk"), judged=Count("candidate", distinct=True))
-    units = Unit.objects.order_by().values_list("study").annotate(wanted=Sum("target"), given=Sum("done"))
+    marks = Mark.objects.standing().aggregate(marks=Count("pk"), judged=Count("candidate", distinct=True))
+    units = (
+        Unit.objects.filter(purpose=Purpose.LIVE)
+        .order_by()
+        .values_list("study")
+        .annotate(wanted=Sum("target"), given=Sum("done"))
+    )
     aside, undecided = _faults()
     of_dataset = Candidate.objects.filter(case__dataset=OuterRef("pk"))
     return Counts(
