@@ -9,7 +9,7 @@ from typing import Any
 from django.db.models import F, QuerySet
 
 from annotation.models import Adjudication, Candidate, Mark, Study
-from scoring import results, tables
+from scoring import blocks, results, tables
 from scoring.reannotation import queries as reannotation
 from scoring.stats.mos import METHODS, OUTLIER_RULES, MosSettings
 from scoring.writers import Column, Row
@@ -156,7 +156,7 @@ def _mos_rows(study: Study, options: Options) -> Iterator[Row]:
 
 
 def _pair_rows(study: Study, options: Options) -> Iterator[Row]:
-    table = tables.rankings(study, include_extra=options.include_extra)
+    table = blocks.rankings(study, include_extra=options.include_extra)
     pairs = results.pair_rows(table, study.protocol.agreement)
     known = describe(table.candidates.to_pylist())
     decided = {key: reannotation.places(row) for key, row in _standing(study).items()}
