@@ -18,6 +18,7 @@ from annotation.blocks import _turned, design, hang_together
 from annotation.models import Candidate, Study
 from annotation.protocols import PRESETS
 from scoring import blocks, tables
+from scoring.export_tables import TABLES, Options
 from scoring.stats.pairs import preference_pairs
 from scoring.stats.ranks import rank_groups
 from scoring.stats.table import Rankings
@@ -205,6 +206,11 @@ def test_a_studys_blocks_become_one_ranking_of_the_case(studied: Study) -> None:
     )
     assert by_case[cases["case-000"], blocks.JOINED] == 9
     assert len(by_case) == 3
+
+
+def test_pairs_are_exported_of_the_whole_group(studied: Study) -> None:
+    rows = list(TABLES["pairs"].rows(studied, Options()))
+    assert Counter(row[0] for row in rows) == {"case-000": 9 * 8 // 2, "case-001": 4 * 3 // 2}
 
 
 def test_what_is_excluded_counts_in_no_joint_ranking(studied: Study, carol: User) -> None:
