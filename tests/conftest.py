@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import override_settings
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from PIL import Image
+
+from tests.migrated import migrated
 
 # How long an example takes depends on what else the machine does: no test fails for it.
 hypothesis_settings.register_profile(
@@ -33,6 +36,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     reach = [bool(item.get_closest_marker("django_db") or DATABASE & set(item.fixturenames)) for item in items]  # type: ignore[attr-defined]
     config.hook.pytest_deselected(items=[item for item, does in zip(items, reach, strict=True) if not does])
     items[:] = [item for item, does in zip(items, reach, strict=True) if does]
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
+    """On SQLite a database is there already: a copy of one whose tables were made once for all processes."""
+    if connection.vendor != "sqlite":
+        return False
+    name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
+    for left in Path(name).parent.glob(f"{Path(name).name}-*"):  # the log of an earlier one
+        left.unlink()
+    shutil.copyfile(migrated(), name)
+    return True
 
 
 def own_settings(folder: Path) -> dict[str, Any]:

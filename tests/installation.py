@@ -4,6 +4,7 @@ import atexit
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import pytest
 
 from scripts.children import die_with_parent
 from scripts.servers import private_valkey
+from tests.migrated import migrated
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSOLE = """
@@ -132,7 +134,10 @@ def installed() -> Installation:
     atexit.register(stack.close)
     var = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="editloop-installation-")))
     made = Installation(var, stack.enter_context(own_database(var)), stack.enter_context(private_valkey()))
-    made.run("manage.py", "migrate", "--skip-checks", "--verbosity", "0")
+    if made.database_url.startswith("sqlite"):
+        shutil.copyfile(migrated(), var / "own.sqlite3")
+    else:
+        made.run("manage.py", "migrate", "--skip-checks", "--verbosity", "0")
     return made
 
 

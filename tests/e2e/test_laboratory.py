@@ -104,3 +104,64 @@ def test_another_passes_and_works(person: Enter, made: list[str]) -> None:
     assert "works" in admin.page.inner_text("tr:has-text('erin')")
     admin.go(made[0])
     assert admin.page.inner_text("#done") == "1", "the test's judgements do not count"
+
+
+DISPUTED = "Where two do not agree"
+# Everything there is for somebody, answered by one rule, in their own browser's session: the page's own requests.
+ANSWER = """async ([url, token]) => {
+  const headers = { "Content-Type": "application/json", "X-CSRFToken": token };
+  const ask = async (name, body) =>
+    (await fetch(url + name, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  let given = 0;
+  for (let held; (held = (await ask("next/", { want: 8, have: [] })).assignments).length; ) {
+    const events = held.map((one, seq) => {
+      const letters = one.images.map((image) => image.letter);
+      const shelves = Object.fromEntries(letters.map((letter, place) => [letter, 5 - place]));
+      const order = letters.map((letter) => [letter]);
+      const answer = { order, shelves, duels: [], flags: {}, flag: null, remark: "" };
+      return { key: crypto.randomUUID(), assignment: one.uid, seq, kind: "submit", data: { answer }, at: Date.now() };
+    });
+    const told = await ask("events/", { events, want: 0, have: [] });
+    if (told.refused.length) throw new Error(told.refused[0].error);
+    given += events.length;
+  }
+  return given;
+}"""
+
+
+def test_a_group_on_which_two_disagree_gets_three_more_and_its_final_rank(person: Enter) -> None:
+    """Letters are shuffled for everybody, so whoever ranks by the letters disagrees with the others on some groups."""
+    admin = person("alice")
+    admin.go("/studies/new/")
+    admin.page.fill("[name=name]", DISPUTED)
+    admin.page.select_option("[name=preset]", "group-rank")
+    admin.page.select_option("[name=dataset]", label="Demo: photographs")
+    admin.page.fill("[name=sample]", "4")
+    admin.page.fill("[name=raters]", "2")
+    admin.page.click("main form button.primary")
+    admin.page.wait_for_url("**/studies/*-*/")
+    address = admin.page.url.removeprefix(admin.address)
+    work = f"/work/{address.removeprefix('/studies/')}"
+    people = ("carol", "dan", "erin", "bob", "alice")
+    for name in people:
+        admin.go(f"{address}members/")
+        admin.page.select_option("[name=user]", label=name)
+        admin.page.click("form:has([name=user]) button.primary")
+        admin.page.wait_for_selector(f"th:has-text('{name}')")
+    given = []
+    for name in people:
+        somebody = admin if name == "alice" else person(name)
+        somebody.go(work)
+        given.append(somebody.page.evaluate(ANSWER, [work, token_of(somebody)]))
+    asked = given[2]
+    assert given[0] == given[1] > asked > 0, "the third is asked only where the first two disagree"
+    assert given[2:] == [asked] * 3
+    admin.go(f"{address}items/")
+    counts = admin.page.locator("tbody tr td.num").all_inner_texts()
+    done = sum(int(text.split()[0]) for text in counts if " of " in text)
+    assert done == sum(given), counts
+    row = next(place for place, text in enumerate(counts) if int(text.split()[0]) > 6)
+    admin.page.locator("tbody tr").nth(row).locator("th a").click()
+    final = admin.page.locator("section:has-text('5 complete rankings')").first
+    final.wait_for()
+    assert final.locator("tr:has-text('Mean rank') td.num").count() == 4

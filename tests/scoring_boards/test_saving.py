@@ -35,6 +35,8 @@ def page(browser: Browser, live_server: Any, made: Study) -> Iterator[Page]:
     page, errors = context.new_page(), []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+    stream = {"content_type": "text/event-stream", "body": ": open\n\n"}
+    page.route("**/live/**", lambda route: route.fulfill(status=200, **stream))  # the test's server has no streams
     page.goto(reverse("study_leaderboard", args=[made.uid]))
     yield page
     context.close()
