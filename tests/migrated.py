@@ -16,7 +16,7 @@ def migrated() -> Path:
     """An SQLite file to copy. Do not write there. Who changes a migration gets another one."""
     files = sorted(path for name in ("annotation", "scoring", "training", "webapp") for path in migrations(name))
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
-    folder = Path(os.environ["EDITLOOP_VAR"])
+    folder = Path(os.environ["EDITLOOP_VAR"]).resolve()
     file, making = folder / f"migrated-{digest}.sqlite3", folder / "making.sqlite3"
     with (folder / "migrated.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first process makes it, the others wait

@@ -7,7 +7,7 @@ leaderboard keeps of large studies.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -22,6 +22,8 @@ from scoring.boards.forms import LeaderboardForm
 from scoring.boards.kept import kept_for
 from scoring.boards.standings import Standings, standings
 from scoring.reporting import people, statistics
+
+DRAWN = ("matrix", "tasks", "radar")  # charts whose numbers stand in them
 
 
 @dataclass(frozen=True)
@@ -183,4 +185,5 @@ def _results(study: Study, judgements: int) -> Section:
     words = [_("The overall score is a weighted mean: %(weights)s.") % {"weights": weights}]
     if study.protocol.kind == RATING:
         words += results.of_study(study).warnings
-    return Section("results", _("Results"), words, [], ladder.figures(board))
+    figures = [replace(one, table=Table((), ())) if one.name in DRAWN else one for one in ladder.figures(board)]
+    return Section("results", _("Results"), words, [], figures)
