@@ -1,23 +1,23 @@
 """An empty database with all its tables, made once for the processes of a test run: its migrations take ten seconds."""
 
 import fcntl
-import hashlib
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
+from scripts.up import migrations_digest
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def migrated() -> Path:
     """An SQLite file to copy. Do not write there. Who changes a migration gets another one."""
-    files = sorted(path for name in ("annotation", "scoring", "training", "webapp") for path in migrations(name))
-    digest = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
     folder = Path(os.environ["EDITLOOP_VAR"]).resolve()
-    file, making = folder / f"migrated-{digest}.sqlite3", folder / "making.sqlite3"
+    file, making = folder / f"migrated-{migrations_digest()[:16]}.sqlite3", folder / "making.sqlite3"
     with (folder / "migrated.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # the first process makes it, the others wait
         if not file.exists():
@@ -28,14 +28,19 @@ def migrated() -> Path:
     return file
 
 
-def migrations(name: str) -> list[Path]:
-    return list((ROOT / name).glob("**/migrations/*.py"))
-
-
 def migrate(file: Path) -> None:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    ours = ("PYTEST_", "DATABASE_URL", "DJANGO_")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     command = [sys.executable, "manage.py", "migrate", "--skip-checks", "--verbosity", "0"]
     done = subprocess.run(
         command, cwd=ROOT, env={**env, "DATABASE_URL": f"sqlite:///{file}"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def prepared(var: Path) -> Path:
+    """A data folder for `make up`, as after a first start: its database needs no migration."""
+    var.mkdir()
+    shutil.copyfile(migrated(), var / "editloop.sqlite3")
+    (var / "migrated").write_text(migrations_digest())
+    return var

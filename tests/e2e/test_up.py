@@ -18,6 +18,8 @@ from typing import Any
 
 import pytest
 
+from tests.migrated import prepared
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -123,11 +125,12 @@ def test_ctrl_c_ends_every_process(started: Started) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks in /proc")
 def test_a_closed_terminal_ends_every_process(tmp_path: Path) -> None:
     """As make does, a shell between the terminal and the program keeps the terminal's signal to itself."""
+    env = environment(prepared(tmp_path / "var"), EDITLOOP_DEMO="0")
     shell, terminal = pty.fork()
     if shell == 0:
         command = f"trap '' HUP; {shlex.quote(sys.executable)} -m scripts.up; :"
         os.chdir(ROOT)
-        os.execve("/bin/sh", ["sh", "-c", command], environment(tmp_path / "var", EDITLOOP_DEMO="0"))
+        os.execve("/bin/sh", ["sh", "-c", command], env)
     until((tmp_path / "var" / "up.json").exists)
     assert len(processes_of(tmp_path / "var")) >= 5
     os.close(terminal)
@@ -137,7 +140,7 @@ def test_a_closed_terminal_ends_every_process(tmp_path: Path) -> None:
 
 def test_without_the_demo_there_are_no_accounts(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.up"]
-    env = environment(tmp_path / "var", EDITLOOP_DEMO="0")
+    env = environment(prepared(tmp_path / "var"), EDITLOOP_DEMO="0")
     with subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True) as process:
         until((tmp_path / "var" / "up.json").exists)
         process.send_signal(signal.SIGTERM)

@@ -7,7 +7,6 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.models import Assignment, Candidate, Judgement, Mark, Study, Unit
-from annotation.protocols import Protocol
 from tests import judging
 
 Scores = Mapping[str, float]
@@ -73,9 +72,3 @@ def _marks(made: Study, one: Judgement, unit: Unit, candidate: Candidate, said: 
 def worth(candidate: Candidate) -> int:
     """The number in the editor's slug: editor-2 is better than editor-1."""
     return int(candidate.editor.slug.rsplit("-", 1)[1])
-
-
-def full(protocol: Protocol, raters: int) -> Protocol:
-    from dataclasses import replace
-
-    return replace(protocol, raters=raters)
