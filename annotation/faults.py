@@ -62,7 +62,7 @@ def by_editor(dataset: Dataset) -> list[dict[str, Any]]:
     return [
         {
             "editor": editor,
-            "made": editor.made,
+            "made": editor.made,  # type: ignore[attr-defined]  # by the annotation
             "numbers": [counts[editor.pk].get(fault, 0) for fault in Fault.values],
             "kept": kept.get(editor.pk, 0),
             "unmade": unmade.get(editor.pk, 0),

@@ -97,6 +97,4 @@ def _tell(job: Job) -> None:
         announce(EXPORT_FINISHED, data, study=study, key=str(job.uid))
 
 
-KIND = JobKind(
-    name="export", label=gettext_lazy("Export"), work=_work, on_end=_tell, links=_links, context=_context
-)
+KIND = JobKind(name="export", label=gettext_lazy("Export"), work=_work, on_end=_tell, links=_links, context=_context)

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from PIL import Image
 
-from tests.migrated import migrated
+from tests.migrated import migrated, template
 
 # How long an example takes depends on what else the machine does: no test fails for it.
 hypothesis_settings.register_profile(
@@ -40,8 +40,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def django_db_keepdb(django_db_modify_db_settings: None) -> bool:
-    """On SQLite a database is there already: a copy of one whose tables were made once for all processes."""
+    """A test database is a copy of one whose tables were made once for all processes. On SQLite it is there already."""
     if connection.vendor != "sqlite":
+        connection.settings_dict["TEST"]["TEMPLATE"] = template(os.environ["DATABASE_URL"])
         return False
     name = connection.creation._get_test_db_name()  # type: ignore[attr-defined]
     for left in Path(name).parent.glob(f"{Path(name).name}-*"):  # the log of an earlier one

@@ -21,7 +21,7 @@ import pytest
 
 from scripts.children import die_with_parent
 from scripts.servers import private_valkey
-from tests.migrated import migrated
+from tests.migrated import migrated, template
 
 ROOT = Path(__file__).resolve().parents[1]
 CONSOLE = """
@@ -116,29 +116,25 @@ def own_database(var: Path) -> Iterator[str]:
     """The address of a new database: a file, or one beside the tests' own in PostgreSQL."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
+        shutil.copyfile(migrated(), var / "own.sqlite3")
         yield f"sqlite:///{var / 'own.sqlite3'}"
         return
     import psycopg
 
     name = f"own_{secrets.token_hex(4)}"
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template(url)}")
         yield url.rpartition("/")[0] + "/" + name
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @cache
 def installed() -> Installation:
-    """One for all tests: making the tables takes a while."""
+    """One for all tests of a process."""
     stack = ExitStack()
     atexit.register(stack.close)
     var = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="editloop-installation-")))
-    made = Installation(var, stack.enter_context(own_database(var)), stack.enter_context(private_valkey()))
-    if made.database_url.startswith("sqlite"):
-        shutil.copyfile(migrated(), var / "own.sqlite3")
-    else:
-        made.run("manage.py", "migrate", "--skip-checks", "--verbosity", "0")
-    return made
+    return Installation(var, stack.enter_context(own_database(var)), stack.enter_context(private_valkey()))
 
 
 @pytest.fixture(name="installation")

@@ -58,8 +58,10 @@ def test_each_candidate_is_in_so_many_blocks_and_pairs_are_even(n: int, size: in
     made = design(n, size, times, seed)
     assert made == design(n, size, times, seed)
     assert Counter(key for block in made for key in block) == dict.fromkeys(range(n), times)
-    assert len(made) == -(-n * times // size)
+    pairs_with_a_rest = size == 2 and n * times % 2
+    assert len(made) == n * times // 2 if pairs_with_a_rest else -(-n * times // size)
     assert {len(set(block)) for block in made} <= {len(made[0]), len(made[0]) - 1}
+    assert min(map(len, made)) >= 2
     assert hang_together(made)
     met = meetings(made, n)
     low, rest = divmod(sum(met), len(met))
@@ -77,6 +79,15 @@ def test_the_ring_that_stands_in_always_hangs_together() -> None:
                 assert [len(block) for block in made] == sizes
                 assert Counter(key for block in made for key in block) == dict.fromkeys(range(n), times)
                 assert hang_together(made)
+
+
+@pytest.mark.parametrize("candidates", [3, 5, 7, 9])
+def test_nobody_is_asked_to_order_one_picture(candidates: int) -> None:
+    """Pairs of an odd number of places: one candidate is left, and makes a pair a block of three."""
+    made = design(candidates, 2, 3, 7)
+    assert sorted(len(block) for block in made) == [2] * (len(made) - 1) + [3]
+    assert Counter(key for block in made for key in block) == dict.fromkeys(range(candidates), 3)
+    assert hang_together(made)
 
 
 def test_where_chance_fails_the_ring_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:

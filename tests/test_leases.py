@@ -273,6 +273,25 @@ def test_without_extra_raters_nobody_is_asked(db: None) -> None:
     assert set(study.units.values_list("target", flat=True)) == {2}
 
 
+def test_the_last_answer_counts_as_the_last_one_after_its_lease_ran_out(
+    db: None, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    """Nobody answers the unit again, so what follows on a full unit must follow on the late answer."""
+    told: list[int] = []
+    monkeypatch.setattr("annotation.followups.FOLLOWUPS", {"tells": told.append})
+    study, (one, other) = rating(cases=1, editors=1, raters=2, members=2)
+    (late,), (first,) = take(one), take(other)
+    with django_capture_on_commit_callbacks(execute=True):
+        submit(other, first, GOOD)
+    run_out()
+    leases.expire(study, timezone.now())
+    assert told == []
+    with django_capture_on_commit_callbacks(execute=True):
+        assert submit(one, late, GOOD).is_extra is False
+    assert told == [late.unit_id]
+    books_are_right(study)
+
+
 # Closing ------------------------------------------------------------------------------------------------------------
 
 

@@ -107,9 +107,14 @@ def _collect(detail: Any, name: str, into: dict[str, list[str]]) -> None:
         return
     for place, inner in enumerate(detail if isinstance(detail, list) else [detail]):
         if isinstance(inner, ErrorDetail | str):
-            into.setdefault(name, []).append(str(inner))
+            into.setdefault(_sendable(name), []).append(_sendable(inner))
         else:
             _collect(inner, f"{name}.{place}" if name else str(place), into)
+
+
+def _sendable(text: str) -> str:
+    """Without halves of characters: a refusal quotes what came, and UTF-8 cannot carry them."""
+    return str(text).encode(errors="replace").decode()
 
 
 class Input(serializers.Serializer):

@@ -151,7 +151,7 @@ def compute_figures(*, judgement_set: JudgementSet) -> JudgementSet:
 @transaction.atomic
 def start_figures(*, judgement_set: JudgementSet, by: User | None) -> JudgementSet:
     """A job that computes the figures anew. Raises ValidationError while one does."""
-    locked = JudgementSet.objects.select_for_update().select_related("job").get(pk=judgement_set.pk)
+    locked = JudgementSet.objects.select_for_update(of=("self",)).select_related("job").get(pk=judgement_set.pk)
     if locked.job is not None and locked.job.is_active:
         raise ValidationError(_("A job computes these figures now."))
     _start(locked, by)
@@ -167,7 +167,7 @@ def _start(made: JudgementSet, by: User | None) -> None:
 def delete_judgements(*, judgement_set: JudgementSet) -> None:
     """Delete a set with its files. Raises ValidationError while a job computes its figures."""
     with transaction.atomic():
-        locked = JudgementSet.objects.select_for_update().select_related("job").get(pk=judgement_set.pk)
+        locked = JudgementSet.objects.select_for_update(of=("self",)).select_related("job").get(pk=judgement_set.pk)
         if locked.job is not None and locked.job.is_active:
             raise ValidationError(_("A job computes these figures now. Cancel the job first."))
         names = [name for name in (locked.rows, locked.scores) if name]

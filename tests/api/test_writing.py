@@ -63,6 +63,8 @@ def test_every_preset(here: World, program: Program, preset: str) -> None:
         ({"editors": "editor-1"}, "editors", "list"),
         ({"editors": [["x"]]}, "editors.0", "string"),
         ({"ratters": 3}, "ratters", "no such field"),
+        ({"preset": "\ud800"}, "preset", "not a valid choice"),  # half a character: no answer can quote it
+        ({"\ud800": 3}, "?", "no such field"),
     ],
 )
 def test_a_study_that_is_not_made(here: World, program: Program, values: dict[str, Any], field: str, why: str) -> None:

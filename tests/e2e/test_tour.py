@@ -213,10 +213,10 @@ def test_6_post_train_the_editor(person: Enter) -> None:
     page.select_option("[name=dataset]", label=DEMO)
     choose(admin, "reward_1", MODEL)
     choose(admin, "held_out_1", f"{EMBEDDED} with each task")
-    for name, value in {"rounds": 8, "groups": 4, "group": 6}.items():
+    for name, value in {"rounds": 4, "groups": 4, "group": 6}.items():
         page.fill(f"[name={name}]", str(value))
     page.click("summary:has-text('Advanced')")
-    page.fill("[name=look_every]", "4")
+    page.fill("[name=look_every]", "2")
     page.fill("[name=look_cases]", "16")
     press(admin, "button:has-text('Estimate and check')")
     page.wait_for_selector("text=Nothing speaks against it.")

@@ -144,7 +144,7 @@ def test_blur_lowers_the_sharpness_and_noise_does_not_raise_it() -> None:
 
 
 def test_good_is_better_than_rough() -> None:
-    cases = held_out_cases(48)
+    cases = held_out_cases(32)
     rough, good = (measure(load_weights(FOLDER / name)[0], cases, 8) for name in ("rough", "good"))
     assert 2.2 < rough["score"] < good["score"] - 0.4
     assert rough["reward"] < good["reward"] - 0.08

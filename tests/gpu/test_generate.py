@@ -76,7 +76,7 @@ def test_it_makes_every_image(tmp_path: Path) -> None:
     assert not list((folder / "outputs").glob("*.part"))
 
 
-def slow_items(count: int = 8) -> list[dict[str, Any]]:
+def slow_items(count: int = 6) -> list[dict[str, Any]]:
     """Images that take a while each: oil paintings of a large picture."""
     return [item(f"slow/{number}", "style", seed=number, source="inputs/large.png") for number in range(count)]
 

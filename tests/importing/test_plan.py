@@ -271,7 +271,7 @@ def test_a_source_image_as_its_own_mask_is_refused_as_the_mask(tmp_path: Path) -
 
 
 def test_a_large_import_is_not_held_in_memory(tmp_path: Path) -> None:
-    count, size = 10_000, 10_000
+    count, size = 4_000, 25_000
     path = tmp_path / "set.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
         file.writestr("cases.jsonl", jsonl(case(str(number), source=f"images/{number}.png") for number in range(count)))

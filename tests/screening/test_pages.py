@@ -97,6 +97,19 @@ def test_only_who_may_change_the_study_decides(study: Study, person: Any, carol:
     assert not Decision.objects.exists()
 
 
+def test_an_annotator_who_cannot_be_is_not_there(study: Study, bob: Any) -> None:
+    for number in ("0", "9" * 25):
+        assert signed_in(bob).get(f"/studies/{study.uid}/checks/annotators/{number}/").status_code == 404
+
+
+def test_words_that_the_annotator_never_reads_are_not_on_record(study: Study, bob: Any) -> None:
+    """The form comes with a draft of a warning, which is sent with every decision."""
+    decide(bob, study, kind="dismiss", to_annotator="Some answers came very fast.", note="Looked at them.")
+    made = Decision.objects.get()
+    assert (made.words, made.note) == ("", "Looked at them.")
+    assert "came very fast" not in page(bob, "study_decisions", study.uid)
+
+
 def test_a_look_at_everybody(study: Study, bob: Any) -> None:
     response = signed_in(bob).post(reverse("study_look", args=[study.uid]), follow=True)
     assert "0 concerns are open after this look." in response.content.decode()

@@ -104,6 +104,19 @@ def test_a_repeat_is_not_among_the_last_ten_and_comes_once(carol: PERSON) -> Non
     assert len({items[place][0] for place in repeated}) == len(repeated)
 
 
+def test_a_repeat_of_a_group_is_not_among_the_last_ten_groups(carol: PERSON) -> None:
+    """A group is several units, one for each dimension: ten of these would be three groups."""
+    study = study_of((carol,), "group-rank", cases=14, editors=2, repeat_every=4)
+    judge(study, carol, lambda assignment: ranked(by_worth(assignment, lambda pk: pk)))
+    items = list(Judgement.objects.order_by("id").values_list("unit__item", "unit__purpose"))
+    repeated = [place for place, (_item, purpose) in enumerate(items) if purpose == Purpose.REPEAT]
+    assert repeated
+    for place in repeated:
+        before = [item for item, _purpose in items[:place]]
+        since = before[len(before) - before[::-1].index(items[place][0]) :]
+        assert len(set(since)) >= 10
+
+
 def test_two_who_repeat_an_item_share_its_unit(carol: PERSON, mallory: PERSON) -> None:
     study = study_of((carol, mallory), cases=5, repeat_every=2)
     for person in (carol, mallory):
@@ -155,6 +168,15 @@ def test_controls_of_a_rating_study(carol: PERSON) -> None:
     assert Counter(Check.objects.values_list("kind", "passed")) == {("source", True): 2, ("duplicate", True): 1}
     assert Mark.objects.counted().count() == 12 * 3, "controls are no results"
     assert Candidate.objects.count() == 12, "nor are they candidates elsewhere"
+
+
+def test_the_pictures_of_controls_are_there_like_any_others(carol: PERSON) -> None:
+    study = study_of((carol,), "group-rank", cases=1, source_share=1.0, duplicate_share=1.0)
+    (assignment, *_others) = leases.lease(member_of(study, carol), count=1, turn=0)
+    shown = [pages.image_behind(assignment, letter) for letter in "ABCDE"]
+    kept = Candidate.everything.in_bulk(assignment.order)
+    assert [image and image.pk for image in shown] == [kept[key].image_id for key in assignment.order]
+    assert pages.image_behind(assignment, "F") is None
 
 
 def test_a_control_moves_no_rank_that_counts(carol: PERSON) -> None:

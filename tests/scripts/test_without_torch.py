@@ -2,19 +2,24 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.migrated import migrated
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARIES = ("accelerate", "diffusers", "peft", "safetensors", "torch", "transformers")
 
 
-def python(*words: str) -> "subprocess.CompletedProcess[str]":
+def python(*words: str, **more: str) -> "subprocess.CompletedProcess[str]":
     """A process of its own: without what tells pytest-xdist's workers apart, and with its own database."""
     ours = ("DATABASE_URL", "EDITLOOP_VAR", "PYTEST_")
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return subprocess.run([sys.executable, *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        [sys.executable, *words], cwd=ROOT, env=env | more, capture_output=True, text=True, timeout=300
+    )
 
 
 def test_the_plugin_blocks_the_libraries() -> None:
@@ -37,7 +42,10 @@ def test_an_engineer_can_open_every_page(tmp_path: Path) -> None:
         "-p",
         "tests.no_torch",
     )
-    done = python("-m", "pytest", *words, f"--basetemp={tmp_path / 'inner'}")
+    var = tmp_path / "var"
+    var.mkdir()
+    shutil.copy(migrated(), var)
+    done = python("-m", "pytest", *words, f"--basetemp={tmp_path / 'inner'}", EDITLOOP_VAR=str(var))
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
     found = re.search(r"(\d+) passed", done.stdout)
     assert found is not None

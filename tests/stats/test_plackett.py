@@ -42,7 +42,7 @@ def log_likelihood(orders: Orders, strength: np.ndarray, log_delta: np.ndarray) 
     return total
 
 
-@pytest.mark.parametrize(("seed", "coarse"), [(0, 0.0), (1, 0.0), (0, 1.0), (1, 0.6)])
+@pytest.mark.parametrize(("seed", "coarse"), [(0, 0.0), (0, 1.0)])
 def test_it_is_the_maximum_of_the_likelihood(seed: int, coarse: float) -> None:
     orders = random_orders(seed, 25, 5, coarse)
     largest = max(len(tier) for order in orders for tier in order)

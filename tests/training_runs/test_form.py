@@ -173,11 +173,11 @@ def test_the_curve_follows_alpha_and_beta(browser: Client, data: Dataset) -> Non
 
 
 def test_a_run_is_copied_into_the_form(browser: Client, data: Dataset) -> None:
-    send(browser, data, rounds="7", shared_noise="no", beta="4", tasks=["add"], limit="3", window="3")
+    send(browser, data, rounds="7", shared_noise="no", beta="4", tasks=["add"], limit="3", window="2")
     job = Job.objects.get()
     initial = initial_of(job)
     assert {name: initial[name] for name in ("rounds", "shared_noise", "window", "beta", "name", "limit")} == {
-        "rounds": 7, "shared_noise": "no", "window": 3, "beta": 4.0, "name": "Better 2", "limit": 3
+        "rounds": 7, "shared_noise": "no", "window": 2, "beta": 4.0, "name": "Better 2", "limit": 3
     }  # fmt: skip
     assert "steps" not in initial and "alpha" not in initial
     page = text_of(browser.get(reverse("new_run"), {"like": str(job.uid)}))

@@ -221,10 +221,12 @@ SMALL: dict[str, Any] = {
     "updates": 1, "least_spread": 1e-2,
 }  # fmt: skip
 DRAWN: Mapping[str, Mapping[str, Any]] = {
-    # One random step, and one noise for a group: all of a group are at one place when it comes, so its velocity is
+    # Few steps, many rounds; the reward map that goes with it is straight (alpha 1, beta 2.5). One random step, and one
+    # noise for a group: all of a group are at one place when it comes, so its velocity is
     # computed once for them all, in sampling and in training. A random step at the beginning makes samples differ more,
     # so that a learned reward can tell them apart.
     "fast": {
+        "steps": 3,
         "window": 1,
         "window_from": 0.0,
         "window_share": 0.5,
@@ -232,7 +234,7 @@ DRAWN: Mapping[str, Mapping[str, Any]] = {
         "warmup": 10,
         "decay": True,
         "ema": 0.95,
-        "rounds": 170,
+        "rounds": 380,
         "look_every": 40,
     },
     "nft": {"steps": 4, "times": 1, "warmup": 5, "ema": 0.9, "rounds": 60},
