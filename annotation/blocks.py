@@ -20,7 +20,8 @@ Block = list[int]
 
 
 def design(candidates: int, size: int, times: int, *seed: object) -> list[tuple[int, ...]]:
-    """Blocks of candidates 0..candidates-1, each in ``times`` blocks of ``size`` (or one less) candidates.
+    """Blocks of candidates 0..candidates-1, each in ``times`` blocks of ``size`` (or one less) candidates; of
+    pairs, one may have three.
 
     Raises ValueError where no such blocks could be joined: in one block only, candidates of two never meet.
     """
@@ -38,9 +39,10 @@ def design(candidates: int, size: int, times: int, *seed: object) -> list[tuple[
 
 
 def _sizes(candidates: int, size: int, times: int) -> list[int]:
-    """Sizes of the fewest blocks that have room for all, as equal as can be."""
+    """Sizes of the fewest blocks that have room for all, as equal as can be. Nobody orders a single candidate: where
+    pairs leave one over, a block has three."""
     places = candidates * times
-    count = -(-places // size)
+    count = places // 2 if size == 2 else -(-places // size)
     return [places // count + (number < places % count) for number in range(count)]
 
 

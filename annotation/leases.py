@@ -99,19 +99,20 @@ def take_place(unit_id: int) -> bool:
 
 @transaction.atomic
 def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
-    """Lease up to ``count`` more units to this annotator: the rest of their group first, hidden checks, then new ones.
+    """Lease up to ``count`` more units to this annotator: the rest of their group first, then new and hidden ones.
 
     ``turn`` counts this annotator's items so far, finished or held; it seeds the choice. Leases of others that ran out
     are taken back only when open units run short: until then they harm nobody.
     """
     now = timezone.now()
     take_turns(member.study)
-    units = _take_rest_of_group(member, count)
-    units += _take_hidden(member, count - len(units), turn)
-    units += _take_new(member, count - len(units), turn, units)
-    if len(units) < count and expire(member.study, now):
-        units += _take_new(member, count - len(units), turn, units)
-    return _assign(member, units, now)
+    rest = _take_rest_of_group(member, count)
+    hidden = _take_hidden(member, count - len(rest), turn)
+    held = rest + hidden
+    new = _take_new(member, count - len(held), turn, held)
+    if len(held + new) < count and expire(member.study, now):
+        new += _take_new(member, count - len(held + new), turn, held + new)
+    return _assign(member, rest + _mingled(member, hidden, new, turn), now)
 
 
 def _open_units(member: Member) -> QuerySet[Unit]:
@@ -134,6 +135,19 @@ def _take_hidden(member: Member, count: int, turn: int) -> list[Unit]:
     """Checks that are due now."""
     due = placing.due(member, member.done, max(0, turn - member.done)) if count > 0 else []
     return [unit for unit in due[:count] if take_place(unit.pk)]
+
+
+def _mingled(member: Member, hidden: list[Unit], new: list[Unit], turn: int) -> list[Unit]:
+    """Hidden units at places among the new ones that chance decides, and never within a group.
+
+    A page is filled up by a few at a time: always the first of these, they could be counted out.
+    """
+    chance, order = assign.seeded("mingled", member.study.seed, member.user_id, turn), list(new)
+    may_end = member.study.protocol.kind != RANKING  # there the last group may go on with the next lease
+    for unit in hidden:
+        between = [place for place in range(1, len(order)) if order[place - 1].item_id != order[place].item_id]
+        order.insert(chance.choice([0, *between, *([len(order)] if may_end else [])]), unit)
+    return order
 
 
 def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[Unit]:

@@ -164,5 +164,5 @@ def image_behind(assignment: Assignment, letter: str) -> StoredImage | None:
     if letter == "source":
         return assignment.unit.item.case.source
     shown = dict(zip(letters(len(assignment.order)), assignment.order, strict=True))
-    candidate = Candidate.objects.filter(pk=shown.get(letter, 0)).select_related("image").first()
+    candidate = Candidate.everything.filter(pk=shown.get(letter, 0)).select_related("image").first()
     return candidate.image if candidate else None

@@ -243,7 +243,10 @@ def _keep_place(member: Member, assignment: Assignment) -> bool:
         if leased:
             unit.update(taken=F("taken") - 1)
         return False
-    if leased or leases.take_place(assignment.unit_id):
+    if not leased and leases.take_place(assignment.unit_id):
+        assignment.unit.taken += 1  # this answer may be the last one: see _tell
+        leased = True
+    if leased:
         unit.update(done=F("done") + 1)
         return True
     return False

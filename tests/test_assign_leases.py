@@ -137,14 +137,37 @@ def hide(study: Study, purpose: str = "gold") -> Unit:
     return unit
 
 
-def test_hidden_units_come_before_new_ones_and_count_as_taken(db: None, hidden: list[Unit]) -> None:
+def test_hidden_units_come_among_new_ones_and_count_as_taken(db: None, hidden: list[Unit]) -> None:
     study, (one, _other) = rating(cases=3, editors=2, raters=2, members=2)
     hidden.append(hide(study))
     lent = take(one, count=3)
-    assert [row.unit.purpose for row in lent] == ["gold", "live", "live"]
-    assert lent[0].order == list(lent[0].unit.item.candidates.values_list("pk", flat=True))
+    assert sorted(row.unit.purpose for row in lent) == ["gold", "live", "live"]
+    (gold,) = [row for row in lent if row.unit.purpose == "gold"]
+    assert gold.order == list(gold.unit.item.candidates.values_list("pk", flat=True))
     books_are_right(study)
     assert [row.unit.purpose for row in take(one, count=2, turn=3)] == ["live", "live"]
+
+
+def test_the_place_in_a_batch_tells_no_hidden_unit(db: None, hidden: list[Unit]) -> None:
+    study, members = rating(cases=10, editors=2, raters=20, members=12)
+    hidden.append(hide(study))
+    study.units.filter(pk=hidden[0].pk).update(target=12)
+    batches = [[row.unit.purpose for row in take(member, count=3)] for member in members]
+    assert len({batch.index("gold") for batch in batches}) > 1, "twelve times the same place: 1 in 177,147"
+    assert {len(batch) for batch in batches} == {3}
+
+
+def test_a_hidden_unit_parts_no_group(db: None, hidden: list[Unit]) -> None:
+    study, members = ranking(cases=5, members=4, raters=20)
+    gold = hide(study)
+    study.units.filter(item=gold.item_id).exclude(pk=gold.pk).delete()
+    study.units.filter(pk=gold.pk).update(target=9)
+    hidden.append(gold)
+    for member in members:
+        items = [row.unit.item_id for row in [*take(member, count=5), *take(member, count=2, turn=5)]]
+        rest = [item for item in items if item != gold.item_id]
+        assert [rest[:3], rest[3:]] == [[rest[0]] * 3, [rest[3]] * 3]
+        assert items.index(gold.item_id) in (0, 3)
 
 
 def test_no_more_hidden_units_than_are_asked_for(db: None, hidden: list[Unit]) -> None:

@@ -162,14 +162,14 @@ def entry(request: HttpRequest, uid: UUID) -> HttpResponse:
 def pick(request: HttpRequest, uid: UUID) -> HttpResponse:
     """Choose candidates, for an example or for a reference item."""
     study = study_of(request, uid)
-    wanted = request.GET.get("for", "")
-    page = page_of(request, queries.cases_of(study, request.GET.get("find", "")), size=12, newest_first=False)
+    wanted, find = request.GET.get("for", ""), request.GET.get("find", "").replace("\0", "")
+    page = page_of(request, queries.cases_of(study, find), size=12, newest_first=False)
     context = {
         "study": study,
         "wanted": wanted,
         "is_example": wanted == GUIDELINES,
         "one": wanted == GUIDELINES or study.protocol.kind == RATING,
-        "find": request.GET.get("find", ""),
+        "find": find,
         "page": page,
         "groups": queries.groups_of(study, page.rows),
     }

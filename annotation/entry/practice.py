@@ -117,7 +117,7 @@ def page_value(member: Member, step: Step) -> dict[str, Any]:
 
 def more(member: Member, step: Step, *, want: int, have: list[str]) -> dict[str, Any]:
     """What the page gets: its next items and its progress, or, when all are answered, the result and where to go."""
-    rows = list(_assignments(member, step))
+    rows = list(_assignments(member, step).select_related("unit__reference", "judgement"))
     left = [row for row in rows if row.state != leases.DONE]
     room = max(0, (1 if step == Step.TRAINING else want) - sum(str(row.uid) in have for row in left))
     given = [row for row in left if str(row.uid) not in have][:room]
@@ -175,8 +175,7 @@ def _is_right(member: Member, row: Assignment) -> bool:
 
 def _lines(member: Member, row: Assignment) -> list[marking.Line]:
     shown = dict(zip(letters(len(row.order)), row.order, strict=True))
-    reference = Reference.objects.get(unit=row.unit_id)
-    return marking.lines(member.study.protocol, reference.answer, row.judgement.answer, shown)
+    return marking.lines(member.study.protocol, row.unit.reference.answer, row.judgement.answer, shown)
 
 
 def feedback(member: Member, submitted: dict[str, str]) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ def total(member: Member, mine: int, still_open: int) -> int:
     live = max(0, mine - sum(had.get(purpose, 0) for purpose in every)) + still_open
     units = Unit.objects.filter(study=member.study).order_by().values_list("purpose")
     there = dict(units.filter(purpose__in=[Purpose.GOLD, Purpose.ATTENTION]).annotate(count=Count("id")))
-    there[Purpose.REPEAT] = max(0, live - APART)
+    there[Purpose.REPEAT] = max(0, live - _apart(member))
     kinds = [(often, there.get(purpose, 0), purpose.value) for purpose, often in every.items()]
     return max(mine + still_open, schedule.with_hidden(live, kinds, member.study.seed, member.user_id))
 
@@ -94,7 +94,8 @@ def _repeat(member: Member) -> Unit | None:
     All who repeat a unit share one unit for it, in a round of its own.
     """
     mine = Assignment.objects.filter(study=member.study, annotator=member.user)
-    recent = list(mine.order_by("-id").values_list("unit__item", flat=True)[:APART])
+    latest = mine.order_by("-id").values_list("unit__item", flat=True)[: _apart(member)]
+    recent = list(dict.fromkeys(latest))[:APART]
     again = mine.filter(
         unit__item=OuterRef("unit__item"), unit__dimension=OuterRef("unit__dimension"), unit__purpose=Purpose.REPEAT
     )
@@ -104,6 +105,11 @@ def _repeat(member: Member) -> Unit | None:
     if not keys:
         return None
     return _once_more(Unit.objects.get(pk=seeded("which", *_seed(member, Purpose.REPEAT), len(keys)).choice(keys)))
+
+
+def _apart(member: Member) -> int:
+    """APART items in units: in a ranking study an item is one unit for each dimension."""
+    return APART * len(member.study.protocol.unit_dimensions)
 
 
 def _once_more(unit: Unit) -> Unit:

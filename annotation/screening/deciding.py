@@ -32,6 +32,8 @@ STATES = {
 }
 """The decisions that settle a concern, and its state afterwards."""
 
+TOLD = (DecisionKind.WARN, DecisionKind.PAUSE)  # whose words the annotator reads; a form sends its draft with all
+
 
 @dataclass(frozen=True)
 class _Act:
@@ -89,7 +91,7 @@ def act(
     if effect := _EFFECTS.get(kind):
         effect(done)
     made = Decision(study=study, annotator=annotator, kind=kind, by=by, concern=concern)
-    made.words, made.note = done.to_annotator, done.note
+    made.words, made.note = done.to_annotator if kind in TOLD else "", done.note
     made.full_clean()
     made.save()
     return made

@@ -52,7 +52,7 @@ def decisions(request: HttpRequest, uid: UUID) -> HttpResponse:
 def annotator(request: HttpRequest, uid: UUID, pk: int) -> HttpResponse:
     """One annotator: their row, and a decision without a concern."""
     study = study_of(request, uid, change=request.method == "POST")
-    member = get_object_or_404(queries.members_of(study), user=pk)
+    member = get_object_or_404(queries.members_of(study), user__pk=pk)
     form = DecisionForm(request.POST or None, kinds=WITHOUT)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data

@@ -166,8 +166,10 @@ def figure_csv(request: HttpRequest, uid: UUID, tab: str, name: str) -> HttpResp
 @engineers
 def editor(request: HttpRequest, uid: UUID, slug: str) -> HttpResponse:
     """The candidates of one editor in the study: the rows behind the leaderboard's numbers."""
-    found, maker = study_of(request, uid), get_object_or_404(Editor, slug=slug)
     asked = {name: request.GET.get(name, "") for name in ("task", "against", "dimension")}
+    if "\0" in "".join((slug, *asked.values())):  # which PostgreSQL takes in no text
+        raise Http404
+    found, maker = study_of(request, uid), get_object_or_404(Editor, slug=slug)
     task = get_object_or_404(Task, pk=asked["task"]) if asked["task"] else None
     rival = get_object_or_404(Editor, slug=asked["against"]) if asked["against"] else None
     page = page_of(request, entries_of(found, maker, asked["task"], rival), PAGE, newest_first=False)

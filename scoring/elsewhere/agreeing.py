@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scoring.elsewhere.table import Judgements
+from scoring.stats.agreement import fleiss_kappa as kappa_of_categories
 from scoring.stats.agreement import krippendorff_alpha
 from scoring.stats.grouped import Codes, Counts, Floats, counts
 from scoring.stats.table import Panel, merge_repeats, repeated_units
@@ -20,13 +21,7 @@ def fleiss_kappa(unit: Codes, score: Floats, units: int) -> float:
     n: Counts = counts(unit, units)
     if not units or n[0] < 2 or (n != n[0]).any():
         return float("nan")
-    values, code = np.unique(score, return_inverse=True)
-    table = np.bincount(unit.astype(np.int64) * values.size + code, minlength=units * values.size)
-    table = table.reshape(units, values.size).astype(np.float64)
-    k = float(n[0])
-    observed = float(np.mean((np.sum(table**2, axis=1) - k) / (k * (k - 1))))
-    expected = float(np.sum((table.sum(axis=0) / (units * k)) ** 2))
-    return (observed - expected) / (1 - expected) if expected < 1 else float("nan")
+    return kappa_of_categories(unit, score, units)
 
 
 def parts(rated: Judgements) -> list[dict[str, Any]]:

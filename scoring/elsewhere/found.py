@@ -27,6 +27,8 @@ OF: dict[str, dict[str, tuple[str, ...]]] = {
 }
 """What a thing has once, whatever the row: an item has one editor."""
 SHOWN = 20
+MOST_RANKS = 1_000_000
+"""Of a JSON file. A rank takes a few bytes there and hundreds in memory; long CSV has no such cost."""
 MOST_TEXT = 300
 """Characters of a name."""
 

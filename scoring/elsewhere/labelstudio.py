@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from annotation.importing.problems import quoted
-from scoring.elsewhere.found import RANKINGS, RATINGS, Column, Found, Problems, Refused
+from scoring.elsewhere.found import MOST_RANKS, RANKINGS, RATINGS, SHOWN, Column, Found, Problems, Refused
 
 LAYOUT = "Label Studio, JSON"
 EXTRAS = ("group", "editor", "task", "split", "seed")
@@ -52,7 +52,7 @@ def read_label_studio(tasks: list[Any]) -> Found:
     if reading.ratings and reading.ranks:
         raise Refused(["The file holds ratings and rankings. A set has one kind: export the project once for each."])
     if not reading.ratings and not reading.ranks:
-        there = f" It has results of type {', '.join(sorted(reading.passed))}." if reading.passed else ""
+        there = f" It has {', '.join(sorted(reading.passed)[:SHOWN])}." if reading.passed else ""
         raise Refused([f"No annotation has a result of the tags Rating or Ranker.{there}"])
     rows = reading.ratings or reading.ranks
     kind = RATINGS if reading.ratings else RANKINGS
@@ -76,8 +76,11 @@ def _extras(rows: list[dict[str, Any]], names: list[str]) -> list[str]:
 
 
 def _told(reading: _Reading) -> Iterator[str]:
-    for what, count in sorted(reading.passed.items()):
+    """The kinds that are there most often: a file can name as many as it has results."""
+    for what, count in sorted(reading.passed.most_common(SHOWN)):
         yield f"Passed over: {count:,} × {what}."
+    if (more := len(reading.passed) - SHOWN) > 0:
+        yield f"Passed over: {more:,} more kinds of results."
 
 
 def _task(task: Any, number: int, reading: _Reading) -> None:
@@ -175,6 +178,8 @@ def _ranking(value: dict[str, Any], about: dict[str, Any], reading: _Reading) ->
     if len(set(names)) < len(names):
         reading.problems.add(f"{where}: an item stands there twice.")
         return
+    if len(reading.ranks) + len(ranked) > MOST_RANKS:
+        raise Refused([f"The file has more than {MOST_RANKS:,} ranks, the limit for JSON. Use long CSV."])
     group = about["group"] or about["name"]
     for name, rank in ranked:
         entry = about["items"].get(name, {})

@@ -8,7 +8,7 @@ import numpy as np
 
 from annotation.importing.names import text_fault
 from annotation.importing.problems import quoted
-from scoring.elsewhere.found import MOST_TEXT, RANKINGS, VOTES, Column, Found, Problems, Refused
+from scoring.elsewhere.found import MOST_RANKS, MOST_TEXT, RANKINGS, VOTES, Column, Found, Problems, Refused
 from scoring.votes.reading import UnreadableVotes, read_votes
 
 PEOPLE = "people"
@@ -48,6 +48,8 @@ def read_imagereward(rows: list[Any]) -> Found:
         group = _id(row, number, ids, problems)
         if group is not None:
             cells += [(group, name, rank, number) for name, rank in _ranked(row, number, problems)]
+        if len(cells) > MOST_RANKS:
+            raise Refused([f"The file has more than {MOST_RANKS:,} ranks, the limit for JSON. Use long CSV."])
     problems.raise_if_any()
     groups, names, ranks, numbers = zip(*cells, strict=True)
     columns = {

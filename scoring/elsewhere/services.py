@@ -20,7 +20,7 @@ from scoring.elsewhere.figures import compute
 from scoring.elsewhere.found import RANKINGS, Found, Refused, joined
 from scoring.elsewhere.reading import read
 from scoring.elsewhere.table import Judgements, read_rows, write_rows, write_scores
-from scoring.elsewhere.unpacking import MIB, MOST_FILES, MOST_UPLOAD, Plain, digest_of, unpack
+from scoring.elsewhere.unpacking import MIB, MOST_BYTES, MOST_FILES, MOST_UPLOAD, Plain, digest_of, unpack
 from scoring.models import JudgementSet, Nature
 from webapp.accounts.models import User
 from webapp.jobs import services as jobs
@@ -63,7 +63,7 @@ def import_judgements(
         raise ValidationError({"uploads": message % limits})
     with tempfile.TemporaryDirectory(prefix="judgements-") as folder:
         try:
-            plain = [_plain(upload, Path(folder) / str(number)) for number, upload in enumerate(uploads)]
+            plain = _plain(uploads, Path(folder))
             digest = digest_of(plain)
             _refuse_again(digest)
             found = read(plain, repeats=repeats)
@@ -86,10 +86,16 @@ def import_judgements(
         return _keep(made, found, Path(folder), at_once)
 
 
-def _plain(upload: File[bytes], path: Path) -> Plain:
-    opened = upload.open().file
-    assert opened is not None
-    return unpack(opened, Path(upload.name or "file").name, path)
+def _plain(uploads: Sequence[File[bytes]], folder: Path) -> list[Plain]:
+    """The unpacked files, which together are no larger than one alone may be."""
+    found: list[Plain] = []
+    room = MOST_BYTES
+    for number, upload in enumerate(uploads):
+        opened = upload.open().file
+        assert opened is not None
+        found.append(unpack(opened, Path(upload.name or "file").name, folder / str(number), room))
+        room -= found[-1].path.stat().st_size
+    return found
 
 
 def _keep(made: JudgementSet, found: Found, folder: Path, at_once: int) -> JudgementSet:

@@ -32,8 +32,11 @@ class Plain:
     sha256: str
 
 
-def unpack(upload: IO[bytes], name: str, path: Path) -> Plain:
-    """Write the content of ``upload`` to ``path``. Raises Refused for another archive and what is too large."""
+def unpack(upload: IO[bytes], name: str, path: Path, room: int = MOST_BYTES) -> Plain:
+    """Write the content of ``upload`` to ``path``. ``room``: bytes that are left for it, where several files come.
+
+    Raises Refused for another archive and what is too large.
+    """
     head = upload.read(6)
     upload.seek(0)
     shown = quoted(name)
@@ -42,12 +45,13 @@ def unpack(upload: IO[bytes], name: str, path: Path) -> Plain:
             raise Refused([f"{shown} is {what} file. Unpack it, and import the plain file, or pack it with gzip."])
     packed = head.startswith(b"\x1f\x8b")
     digest, size = hashlib.sha256(), 0
+    limit = min(room, MOST_BYTES if packed else MOST_UPLOAD)
     try:
         with path.open("wb") as out:
             for chunk in _chunks(gzip.GzipFile(fileobj=upload) if packed else upload):
                 size += len(chunk)
-                if size > (MOST_BYTES if packed else MOST_UPLOAD):
-                    raise Refused([_too_large(shown, packed)])
+                if size > limit:
+                    raise Refused([_too_large(shown, packed, alone=room >= MOST_BYTES)])
                 digest.update(chunk)
                 out.write(chunk)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -58,7 +62,9 @@ def unpack(upload: IO[bytes], name: str, path: Path) -> Plain:
     return Plain(plain, path, digest.hexdigest())
 
 
-def _too_large(shown: str, packed: bool) -> str:
+def _too_large(shown: str, packed: bool, *, alone: bool) -> str:
+    if not alone:
+        return f"The files unpack to more than {MOST_BYTES // MIB} MiB together. Import them in parts."
     if packed:
         return f"{shown} unpacks to more than {MOST_BYTES // MIB} MiB. Import it in parts."
     return f"{shown} is larger than {MOST_UPLOAD // MIB} MiB. Pack it with gzip, or import it in parts."

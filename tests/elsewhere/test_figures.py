@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import tracemalloc
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,15 @@ def test_fleiss_kappa_equals_statsmodels(seed: int) -> None:
     expected = inter_rater.fleiss_kappa(inter_rater.aggregate_raters(scores)[0])
     unit = np.repeat(np.arange(20), scores.shape[1])
     assert fleiss_kappa(unit, scores.ravel().astype(float), 20) == pytest.approx(expected)
+
+
+def test_fleiss_kappa_of_scores_that_are_all_different_takes_little_memory() -> None:
+    unit, score = np.repeat(np.arange(3_000), 2), np.arange(6_000.0)
+    tracemalloc.start()
+    assert fleiss_kappa(unit, score, 3_000) == pytest.approx(-1 / 5_999)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10_000_000  # a table of items by scores has 18 million cells
 
 
 def test_fleiss_kappa_is_undefined_for_gaps_and_for_one_category() -> None:

@@ -75,6 +75,13 @@ def test_an_upload_becomes_a_page(bob: Any) -> None:
     assert stored() == ["rows.parquet", "scores.parquet"] and "style=" not in answer.content.decode()
 
 
+def test_files_are_bounded_together(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = files.packed(b"uid\tM\n" + b"\n" * 600_000)
+    monkeypatch.setattr(services, "MOST_BYTES", 1_000_000)
+    answer = upload(bob, ("T_r1.tsv.gz", packed), ("T_r2.tsv.gz", packed))
+    assert "together. Import them in parts." in text_of(answer) and not JudgementSet.objects.exists()
+
+
 def test_every_layout_has_its_page(bob: Any) -> None:
     rankings, votes = kept(bob, files.rankings()), kept(bob, files.genai())
     rewards, hub = kept(bob, files.imagereward()), kept(bob, files.imagenhub_long())

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.elsewhere import checking, imagenhub, reading, unpacking
+from scoring.elsewhere import checking, imagenhub, labelstudio, lists, reading, unpacking
 from scoring.elsewhere.found import Column, Found, Refused, joined
 from scoring.elsewhere.table import Judgements, read_rows, read_scores, write_rows, write_scores
 from tests.elsewhere import files
@@ -342,6 +342,24 @@ def test_large_json_is_refused(read: Callable[..., Found], monkeypatch: pytest.M
     monkeypatch.undo()
     monkeypatch.setattr(reading, "MOST_OBJECTS", 4)
     assert "5 objects; the limit is 4" in refused(read, files.genai())
+
+
+@pytest.mark.parametrize(("layout", "module"), [("studio", labelstudio), ("reward", lists)])
+def test_json_of_too_many_ranks(
+    layout: str, module: Any, read: Callable[..., Found], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = json.dumps(studio(result("ranker", ["a", "b", "c"]))).encode() if layout == "studio" else files.imagereward()
+    monkeypatch.setattr(module, "MOST_RANKS", 2)
+    assert "more than 2 ranks, the limit for JSON. Use long CSV" in refused(read, data)
+
+
+def test_a_file_of_many_kinds_of_results_is_told_in_few_sentences(read: Callable[..., Found]) -> None:
+    kinds = [{**result("x", 1), "type": f"kind{number:02}"} for number in range(30)]
+    found = read(json.dumps([task(1, annotation(5, result("rating", 3), *kinds, kinds[29]))]).encode())
+    assert len(found.told) == 21 and "Passed over: 2 × results of type “kind29”." in found.told
+    assert found.told[-1] == "Passed over: 10 more kinds of results."
+    said = refused(read, json.dumps([task(1, annotation(5, *kinds))]).encode())
+    assert "kind19" in said and "kind20" not in said
 
 
 def test_json_that_is_not_utf_8(read: Callable[..., Found]) -> None:

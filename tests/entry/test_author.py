@@ -164,6 +164,14 @@ def test_who_stands_where_and_what_a_person_may_decide(page: Client, study: Stud
     assert EntryDecision.objects.count() == 2
 
 
+def test_a_search_that_no_database_takes(page: Client, study: Study) -> None:
+    """PostgreSQL keeps no character 0 and refuses a question with one."""
+    reply = page.get(url("study_entry_pick", study) + "?find=%00case-00%00")
+    assert reply.status_code == 200
+    assert reply.context["find"] == "case-00"
+    assert len(reply.context["groups"]) == 3
+
+
 PAGES = ["study_guidelines", "study_guidelines_history", "study_entry", "study_entry_people", "study_entry_pick"]
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -189,6 +191,20 @@ def test_every_try_has_units_of_its_own_and_is_kept(walk: Walk, bob: Any) -> Non
     assert len(set(units)) == 4 and {number for _item, number in units} == {1, 2}
     assert Reference.objects.filter(unit__purpose="qualification").count() == 4
     assert Judgement.objects.count() == 4
+
+
+def test_the_result_costs_the_same_however_long_the_test_is(walk: Walk) -> None:
+    def queries(items: int) -> int:
+        somebody = walk(tries=1)
+        for number in range(items):
+            rows.reference(somebody.study, "qualification", number)
+        somebody.qualify(*[GOOD] * (items - 1))
+        (item,) = somebody.post("practice_next").json()["assignments"]
+        with CaptureQueriesContext(connection) as found:
+            assert somebody.answer(item, GOOD)["step"]["title"] == "You passed"
+        return len(found)
+
+    assert queries(2) == queries(5)
 
 
 def test_a_left_test_waits_and_a_late_change_of_an_answer_changes_no_result(walk: Walk) -> None:

@@ -151,7 +151,10 @@ def test_rows_are_those_of_the_task_and_of_cases_with_the_other_editor(browser: 
     assert cases("?task=add") == cases("?against=editor-0") == {"Edit 1", "Edit 2"}
 
 
-@pytest.mark.parametrize("slug", ["nobody", "editor-1?task=nothing", "editor-1?against=nobody"])
+@pytest.mark.parametrize(
+    "slug",
+    ["nobody", "editor-1?task=nothing", "editor-1?against=nobody", "\0", "editor-1?task=%00", "editor-1?against=%00"],
+)
 def test_rows_of_what_there_is_not_are_not_found(browser: Client, carol: User, slug: str) -> None:
     made = study("mos", (carol,), cases=1)
     name, _question, query = slug.partition("?")

@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from annotation.models import Concern, Exclusion, Study
+from annotation.models import Concern, Dataset, Editor, Exclusion, Study, Task
 from scoring.reporting.report import Section, report_of
 from tests.scoring_boards import rows
 from tests.web import text_of
@@ -96,3 +98,28 @@ def test_the_file_stands_alone_and_is_labelled(db: None, alice: User, carol: Use
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="demo-report-')
     assert "<style>" in page and "<link" not in page and "<script" not in page and page.count("Demo data.") >= 2
     assert "@media print" in page and "<svg" in page
+
+
+def test_names_are_words_in_the_page_and_in_the_file(db: None, alice: User, carol: User, browser: Client) -> None:
+    study, hostile = rated(alice, carol), "</style></svg><script>x</script>'\"&"
+    Study.objects.filter(pk=study.pk).update(name=hostile)
+    for kind in (Dataset, Editor, Task):
+        kind.objects.update(name=hostile)
+    for name in ("study_report", "study_report_file"):
+        page = browser.get(reverse(name, args=[study.uid])).content.decode()
+        assert "<script>x" not in page and "</style></svg>" not in page
+        assert page.count("&lt;/style&gt;&lt;/svg&gt;&lt;script&gt;x&lt;/script&gt;&#x27;&quot;&amp;") > 3
+
+
+def test_a_report_of_more_costs_no_more_queries(db: None, alice: User, bob: User, carol: User) -> None:
+    small = rows.study("mos", (alice, carol), cases=3)
+    large = rows.study("mos", (alice, bob, carol), cases=8)
+    costs = []
+    for study, people in ((small, (alice, carol)), (large, (alice, bob, carol))):
+        for number, person in enumerate(people):
+            rows.judge(study, person, lambda unit, candidate, n=number: score(candidate.editor_id, unit.pk, n))
+        fresh = Study.objects.get(pk=study.pk)
+        with CaptureQueriesContext(connection) as queries:
+            report_of(fresh)
+        costs.append(len(queries))
+    assert costs[0] == costs[1] <= 40, costs
