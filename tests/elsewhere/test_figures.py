@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from statsmodels.stats import inter_rater
 
 from scoring.elsewhere import leaderboard, reading, unpacking
 from scoring.elsewhere.agreeing import fleiss_kappa
@@ -163,14 +162,6 @@ def test_one_annotator_has_no_agreement(tmp_path: Path) -> None:
     assert (row["ordinal"], row["icc"], row["kappa"], row["shared"]) == (None, None, None, 0)
     assert "only one annotator" in figures["warnings"]["agreement"][0]
     assert figures["boards"] == [] and figures["parts"] == []
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_fleiss_kappa_equals_statsmodels(seed: int) -> None:
-    scores = np.random.default_rng(seed).integers(0, 3 + seed, (20, 2 + seed))
-    expected = inter_rater.fleiss_kappa(inter_rater.aggregate_raters(scores)[0])
-    unit = np.repeat(np.arange(20), scores.shape[1])
-    assert fleiss_kappa(unit, scores.ravel().astype(float), 20) == pytest.approx(expected)
 
 
 def test_fleiss_kappa_of_scores_that_are_all_different_takes_little_memory() -> None:

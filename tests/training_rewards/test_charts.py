@@ -36,6 +36,12 @@ def test_a_range_that_is_asked_for_is_shown() -> None:
     assert found.up[-1].text == found.across[-1].text == "1"
 
 
+def test_a_value_next_to_nothing_has_a_place() -> None:
+    found = chart([Series("a", [(0.0, 2.2250738585072014e-308)])])
+    assert found is not None
+    assert all(TOP <= y <= BOTTOM for _x, y in points(found.lines[0].shown))
+
+
 @given(st.lists(st.tuples(numbers, numbers), min_size=1, max_size=30))
 def test_every_point_lies_inside(some: list[tuple[float, float]]) -> None:
     found = chart([Series("a", some)])

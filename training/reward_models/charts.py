@@ -97,7 +97,8 @@ def thin(points: Sequence[T], most: int = MOST) -> list[T]:
 def ticks(low: float, high: float, count: int = TICKS) -> list[float]:
     """Round numbers, evenly apart, from at most ``low`` to at least ``high``."""
     if not high - low > 1e-9 * max(abs(low), abs(high), 1e-99):
-        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+        half = (abs(low) if abs(low) > 1e-99 else 1) / 2  # a number that is next to nothing has no room around it
+        low, high = low - half, high + half
     rough = (high - low) / count
     unit = 10.0 ** math.floor(math.log10(rough))
     step = next(unit * by for by in (1, 2, 2.5, 5, 10) if unit * by >= rough * 0.999)
