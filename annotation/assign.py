@@ -12,14 +12,17 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 WINDOW = 24  # open units looked at for one choice
 RANGES = 3  # of quality: low, middle, high
+
+Name = TypeVar("Name", bound=Hashable)
 
 
 def seeded(*parts: object) -> random.Random:
@@ -87,10 +90,10 @@ def _mean(values: Iterable[float]) -> float:
     return sum(known) / len(known) if known else 0.0
 
 
-def ranges(quality: Mapping[int, float]) -> dict[int, int]:
+def ranges(quality: Mapping[Name, float]) -> dict[Name, int]:
     """The range of each item, 0 (lowest) to RANGES - 1: equal parts of the items by what is known of their quality.
 
-    Chance, which an item's key decides, parts items of equal quality: a range that holds most of them would not count.
+    Chance, which an item's name decides, parts items of equal quality: a range that holds most of them would not count.
     """
     ordered = sorted(quality, key=lambda item: (round(quality[item], 6), seeded("range", item).random()))
     return {item: place * RANGES // len(ordered) for place, item in enumerate(ordered)}

@@ -142,7 +142,7 @@ def _mingled(member: Member, hidden: list[Unit], new: list[Unit], turn: int) -> 
 
     A page is filled up by a few at a time: always the first of these, they could be counted out.
     """
-    chance, order = assign.seeded("mingled", member.study.seed, member.user_id, turn), list(new)
+    chance, order = assign.seeded("mingled", member.study.seed, member.position, turn), list(new)
     may_end = member.study.protocol.kind != RANKING  # there the last group may go on with the next lease
     for unit in hidden:
         between = [place for place in range(1, len(order)) if order[place - 1].item_id != order[place].item_id]
@@ -162,7 +162,7 @@ def _take_new(member: Member, count: int, turn: int, held: list[Unit]) -> list[U
     mix = mixing.mix_of(member, window)
     taken: list[Unit] = []
     while window and len(taken) < count:
-        chosen = mix.choose(window, member.study.seed, member.user_id, turn, len(taken))
+        chosen = mix.choose(window, member.study.seed, member.position, turn, len(taken))
         item = next(unit.item_id for unit in window if unit.pk == chosen)
         together = [unit for unit in window if unit.item_id == item]
         if member.study.protocol.kind == RANKING:  # all dimensions, in the annotator's own order

@@ -20,16 +20,18 @@ RECENT = 60  # an annotator's latest assignments, which count for the mix
 
 @dataclass
 class Past:
-    """An annotator's latest assignments in the study: units, and the candidates that they showed, in their order."""
+    """An annotator's latest assignments in the study: units, their places in the study's random order, and the
+    candidates that they showed, in their order."""
 
     units: list[int]
+    shuffles: list[float]
     orders: list[list[int]]
 
 
 def past_of(member: Member) -> Past:
     latest = Assignment.objects.filter(study=member.study, annotator=member.user).order_by("-id")[:RECENT]
-    rows = list(latest.values_list("unit_id", "order"))
-    return Past([unit for unit, _order in rows], [order for _unit, order in rows])
+    rows = list(latest.values_list("unit_id", "unit__shuffle", "order"))
+    return Past([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
 def candidates_of(items: Collection[int]) -> dict[int, list[int]]:
@@ -72,12 +74,17 @@ class Mix:
 
 
 def mix_of(member: Member, window: Sequence[Unit]) -> Mix:
-    """What the choice among the units of the window rests on. Five queries."""
+    """What the choice among the units of the window rests on. Five queries.
+
+    Where chance decides it goes by places in the study's random order, not by keys of rows: the same study is judged
+    in the same order in every database.
+    """
     past, groups = past_of(member), candidates_of({unit.item_id for unit in window})
     candidates = {key for group in [*groups.values(), *past.orders] for key in group}
     editors = editors_of(candidates)
     known = _quality(member.study, candidates, editors)
-    shown = {unit.pk: groups[unit.item_id] for unit in window} | dict(zip(past.units, past.orders, strict=True))
+    shown = {unit.shuffle: groups[unit.item_id] for unit in window}
+    shown |= dict(zip(past.shuffles, past.orders, strict=True))
     ranges = assign.ranges({unit: value for unit, group in shown.items() if (value := _mean(known, group)) is not None})
     offers = {
         unit.pk: assign.Offer(
@@ -85,13 +92,13 @@ def mix_of(member: Member, window: Sequence[Unit]) -> Mix:
             taken=unit.taken,
             editors=tuple(editors[key] for key in groups[unit.item_id]),
             target=unit.target,
-            range=ranges.get(unit.pk),
+            range=ranges.get(unit.shuffle),
         )
         for unit in window
     }
     seen = Counter(editors[key] for order in past.orders for key in order if key in editors)
     shared = _shared([*offers, *past.units])
-    return Mix(member.user_id, offers, seen, Counter(ranges[unit] for unit in past.units if unit in ranges), shared)
+    return Mix(member.user_id, offers, seen, Counter(ranges[at] for at in past.shuffles if at in ranges), shared)
 
 
 def _mean(known: Mapping[int, float], group: Iterable[int]) -> float | None:
@@ -150,7 +157,8 @@ def orders_of(member: Member, units: Sequence[Unit]) -> list[list[int]]:
     orders = []
     for unit in units:
         group = groups[unit.item_id]
-        order = assign.arranged(group, editors, mine, theirs, member.study.seed, member.user_id, unit.pk)
+        chance = member.study.seed, member.position, unit.shuffle, unit.round
+        order = assign.arranged(group, editors, mine, theirs, *chance)
         mine += assign.places([order], editors)
         theirs += assign.places([order])
         orders.append(order)

@@ -13,18 +13,15 @@ from django.utils.translation import ngettext
 from annotation import blocks
 from annotation.assign import seeded, shuffled
 from annotation.hidden import placing
-from annotation.models import Candidate, Case, Dataset, Item, ItemCandidate, Member, Study, Unit
+from annotation.models import Candidate, Dataset, Member, Study
 from annotation.models.library import CandidateQuerySet
 from annotation.protocols import PAIRWISE, RATING, Protocol
+from annotation.units import ItemGroup, make_items
 from webapp.accounts.models import Invitation, User
 from webapp.hooks.events import STUDY_STATE
 from webapp.hooks.services import announce
 
 LARGEST_GROUP = 23  # letters A … W; larger groups are shown in blocks
-BATCH = 2000
-
-ItemGroup = tuple[int, tuple[int, ...]]
-"""A case's key, and the keys of its candidates that are judged together."""
 
 
 @transaction.atomic
@@ -70,7 +67,7 @@ def create_study(
                 "a ranking or a comparison needs two of a case."
             )
         )
-    _make_items(study, protocol, items)
+    make_items(study, items, seeded("units", study.seed))
     placing.prepare(study)
     return study
 
@@ -79,8 +76,8 @@ def _sampled(cases: dict[int, list[int]], most: int, seed: int) -> dict[int, lis
     if not most:
         return cases
     return {
-        case: group if len(group) <= most else sorted(seeded("sample", seed, case).sample(group, most))
-        for case, group in cases.items()
+        case: group if len(group) <= most else sorted(seeded("sample", seed, place).sample(group, most))
+        for place, (case, group) in enumerate(cases.items())
     }
 
 
@@ -114,41 +111,16 @@ def _in_blocks(protocol: Protocol, cases: dict[int, list[int]], seed: int) -> li
         )
     designs: dict[int, list[tuple[int, ...]]] = {}
     items: list[ItemGroup] = []
-    for case, group in cases.items():
+    for number, (case, group) in enumerate(cases.items()):
         n = len(group)
         if n <= protocol.block:
             items += [(case, tuple(group))] if n > 1 else []
             continue
         if n not in designs:
             designs[n] = blocks.design(n, protocol.block, protocol.block_times, seed)
-        placed = shuffled(group, "blocks", seed, case)
+        placed = shuffled(group, "blocks", seed, number)
         items += [(case, tuple(sorted(placed[place] for place in block))) for block in designs[n]]
     return items
-
-
-def _make_items(study: Study, protocol: Protocol, groups: Sequence[ItemGroup]) -> None:
-    chance = seeded("units", study.seed)
-    for start in range(0, len(groups), BATCH):
-        part = groups[start : start + BATCH]
-        splits = dict(Case.objects.filter(pk__in={case for case, _group in part}).values_list("pk", "split"))
-        items = Item.objects.bulk_create([Item(study=study, case_id=case) for case, _group in part])
-        pairs = list(zip(items, part, strict=True))
-        ItemCandidate.objects.bulk_create(
-            [ItemCandidate(item=item, candidate_id=key) for item, (_case, group) in pairs for key in group]
-        )
-        Unit.objects.bulk_create(
-            [
-                Unit(
-                    study=study,
-                    item=item,
-                    dimension=dimension,
-                    target=protocol.raters_of(splits[item.case_id]),
-                    shuffle=chance.random(),
-                )
-                for item in items
-                for dimension in protocol.unit_dimensions
-            ]
-        )
 
 
 @transaction.atomic

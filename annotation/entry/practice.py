@@ -74,7 +74,7 @@ def _units_of_try(member: Member, number: int) -> list[Unit]:
                     unit=unit, answer=known.answer, feedback=known.feedback, instruction=known.instruction
                 )
         units.append(unit)
-    seeded("qualification", member.study.seed, member.user_id, number).shuffle(units)
+    seeded("qualification", member.study.seed, member.position, number).shuffle(units)
     return units
 
 
@@ -84,7 +84,7 @@ def _give(member: Member, units: Sequence[Unit]) -> None:
     for unit in units:
         if unit.pk not in had and leases.take_place(unit.pk):
             keys = unit.item.entries.order_by("candidate_id").values_list("candidate_id", flat=True)
-            order = shuffled(list(keys), member.study.seed, member.user_id, unit.pk)
+            order = shuffled(list(keys), member.study.seed, member.position, unit.shuffle, unit.round)
             Assignment.objects.create(
                 study=member.study, unit=unit, annotator=member.user, order=order, leased_until=until
             )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from random import Random
 from typing import Any
 
 from annotation.assign import seeded
 from annotation.library import ensure_editor
-from annotation.models import CONTROL_EDITORS, Candidate, Case, Control, Editor, Item, ItemCandidate, Study, Unit
-from annotation.protocols import PAIRWISE, RATING, Protocol
+from annotation.models import CONTROL_EDITORS, Candidate, Case, Control, Editor, ItemCandidate, Study
+from annotation.protocols import PAIRWISE, RATING
+from annotation.units import make_items
 
 SLUGS = dict(zip((Control.SOURCE, Control.DUPLICATE), CONTROL_EDITORS, strict=True))
 NAMES = {Control.SOURCE: "Control: the untouched source", Control.DUPLICATE: "Control: an edit once more"}
@@ -82,10 +84,12 @@ def _add(study: Study, control: Control, groups: Sequence[_Group]) -> None:
     if control == Control.SOURCE:
         made = _sources(editor, [group.case for group in groups])
     else:
-        made = _duplicates(editor, [_original(study, group) for group in groups])
+        chance = seeded("duplicate", study.seed)
+        made = _duplicates(editor, [_original(group, chance) for group in groups])
     pairs = list(zip(groups, made, strict=True))
     if study.protocol.kind == RATING:
-        _make_items(study, study.protocol, control, pairs)
+        chance = seeded("units of controls", study.seed, control.value)
+        make_items(study, [(group.case, (key,)) for group, key in pairs], chance)
     else:
         places = [(group.item, key) for group, key in pairs if group.item is not None]
         ItemCandidate.objects.bulk_create(ItemCandidate(item_id=item, candidate_id=key) for item, key in places)
@@ -93,9 +97,9 @@ def _add(study: Study, control: Control, groups: Sequence[_Group]) -> None:
         group.candidates.append(key)
 
 
-def _original(study: Study, group: _Group) -> int:
+def _original(group: _Group, chance: Random) -> int:
     edits = list(Candidate.objects.filter(pk__in=group.candidates).order_by("pk").values_list("pk", flat=True))
-    return seeded("duplicate", study.seed, group.case, group.item).choice(edits)
+    return chance.choice(edits)
 
 
 def _sources(editor: Editor, cases: Sequence[int]) -> list[int]:
@@ -124,24 +128,3 @@ def _duplicates(editor: Editor, originals: Sequence[int]) -> list[int]:
 def _control(editor: Editor, name: str, case: int, image: int, **more: Any) -> Candidate:
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return Candidate(case_id=case, editor=editor, image_id=image, settings_hash=digest, **more)
-
-
-def _make_items(study: Study, protocol: Protocol, control: Control, pairs: Sequence[tuple[_Group, int]]) -> None:
-    """An item of its own for each control, with as many annotators as the case's other items."""
-    splits = dict(Case.objects.filter(pk__in=[group.case for group, _key in pairs]).values_list("pk", "split"))
-    items = Item.objects.bulk_create([Item(study=study, case_id=group.case) for group, _key in pairs])
-    ItemCandidate.objects.bulk_create(
-        ItemCandidate(item=item, candidate_id=key) for item, (_group, key) in zip(items, pairs, strict=True)
-    )
-    chance = seeded("units of controls", study.seed, control.value)
-    Unit.objects.bulk_create(
-        Unit(
-            study=study,
-            item=item,
-            dimension=dimension,
-            target=protocol.raters_of(splits[item.case_id]),
-            shuffle=chance.random(),
-        )
-        for item in items
-        for dimension in protocol.unit_dimensions
-    )

@@ -62,11 +62,11 @@ def total(member: Member, mine: int, still_open: int) -> int:
     there = dict(units.filter(purpose__in=[Purpose.GOLD, Purpose.ATTENTION]).annotate(count=Count("id")))
     there[Purpose.REPEAT] = max(0, live - _apart(member))
     kinds = [(often, there.get(purpose, 0), purpose.value) for purpose, often in every.items()]
-    return max(mine + still_open, schedule.with_hidden(live, kinds, member.study.seed, member.user_id))
+    return max(mine + still_open, schedule.with_hidden(live, kinds, member.study.seed, member.position))
 
 
 def _seed(member: Member, purpose: Purpose) -> tuple[object, ...]:
-    return member.study.seed, member.user_id, purpose.value
+    return member.study.seed, member.position, purpose.value
 
 
 def _had(member: Member) -> Mapping[str, int]:

@@ -31,7 +31,8 @@ def with_hidden(live: int, kinds: Sequence[tuple[int, int, object]], *seed: obje
     """
     places = live
     for _attempt in range(100):  # grows by ever smaller steps, and no further than all hidden items there are
-        hidden = sum(min(owed(every, places, *seed, name), most) for every, most, name in kinds)
+        # One place more: after the last live unit comes what is due then
+        hidden = sum(min(owed(every, places + 1, *seed, name), most) for every, most, name in kinds)
         if live + hidden == places:
             break
         places = live + hidden

@@ -99,7 +99,8 @@ def test_keyboard_focus_can_reach_and_press_every_tool(start: Start) -> None:
 
 
 def test_templates_hold_no_inline_script_or_style() -> None:
-    for path in (ROOT / "templates").rglob("*.html"):
+    one_file = ROOT / "templates/reports/file.html"  # saved with its styles in it, and opened without this server
+    for path in set((ROOT / "templates").rglob("*.html")) - {one_file}:
         text = path.read_text()
         assert not re.search(r"\sstyle=|<style|\son\w+=", text), path
         assert not re.search(r"<script(?![^>]*\bsrc=)", text), path

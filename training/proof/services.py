@@ -17,7 +17,8 @@ from django.utils.translation import gettext_noop
 
 from annotation.models import Candidate, Study
 from annotation.protocols import PRESETS
-from annotation.studies import ItemGroup, add_member, create_study
+from annotation.studies import add_member, create_study
+from annotation.units import ItemGroup
 from training.models import Proof, ProofState
 from training.proof.pairs import Twins, twins
 from training.proof.plan import Plan

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page
 
 from annotation.library import load_tasks
 from annotation.models import Study
-from tests.browser import browser, signed_in  # noqa: F401
+from tests.browser import signed_in
 from tests.scoring_boards.rows import judge, study, worth
 from webapp.accounts.models import User
 
