@@ -46,7 +46,7 @@ def test_the_total_holds_what_will_come(live: int, gold: int, repeat: int, there
 
 
 def worked_off(live: int, kinds: list[tuple[int, int, str]], seed: int) -> int:
-    """How many places somebody has judged when nothing is left: what is due and hidden comes before the next live one."""
+    """How many places somebody has judged at the end: what is due and hidden comes before the next live one."""
     had, done = dict.fromkeys(("gold", "repeat"), 0), 0
     while True:
         due = [name for every, most, name in kinds if had[name] < min(most, schedule.owed(every, done + 1, seed, name))]
