@@ -120,7 +120,7 @@ def _set_aside(rows: QuerySet[Candidate]) -> QuerySet[Candidate]:
 
 
 def _by_judged(rows: QuerySet[Case], value: str) -> QuerySet[Case]:
-    judged = Exists(Judgement.objects.filter(unit__item__case=OuterRef("pk")))
+    judged = Exists(Judgement.objects.counted().filter(unit__item__case=OuterRef("pk")))
     return rows.filter(judged if value == "yes" else ~judged)
 
 
@@ -235,7 +235,7 @@ def _by_job(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
 
 
 def _by_mark(rows: QuerySet[Candidate], value: str) -> QuerySet[Candidate]:
-    marked = Exists(Mark.objects.filter(candidate=OuterRef("pk")))
+    marked = Exists(Mark.objects.counted().filter(candidate=OuterRef("pk")))
     return rows.filter(marked if value == "yes" else ~marked)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 
 from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -99,7 +100,8 @@ def take_place(unit_id: int) -> bool:
 
 @transaction.atomic
 def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
-    """Lease up to ``count`` more units to this annotator: the rest of their group first, then new and hidden ones.
+    """Lease up to ``count`` more units to this annotator: the rest of their group first, then new and hidden ones. A
+    hidden group comes whole, and may be a few more.
 
     ``turn`` counts this annotator's items so far, finished or held; it seeds the choice. Leases of others that ran out
     are taken back only when open units run short: until then they harm nobody.
@@ -108,7 +110,7 @@ def lease(member: Member, *, count: int, turn: int) -> list[Assignment]:
     take_turns(member.study)
     rest = _take_rest_of_group(member, count)
     hidden = _take_hidden(member, count - len(rest), turn)
-    held = rest + hidden
+    held = rest + list(chain.from_iterable(hidden))
     new = _take_new(member, count - len(held), turn, held)
     if len(held + new) < count and expire(member.study, now):
         new += _take_new(member, count - len(held + new), turn, held + new)
@@ -131,22 +133,23 @@ def _take_rest_of_group(member: Member, count: int) -> list[Unit]:
     return _take_among(list(_open_units(member).filter(item__in=last)), member, count)
 
 
-def _take_hidden(member: Member, count: int, turn: int) -> list[Unit]:
-    """Checks that are due now."""
+def _take_hidden(member: Member, count: int, turn: int) -> list[list[Unit]]:
+    """Checks that are due now, each as a whole."""
     due = placing.due(member, member.done, max(0, turn - member.done)) if count > 0 else []
-    return [unit for unit in due[:count] if take_place(unit.pk)]
+    return [[unit for unit in item if take_place(unit.pk)] for item in due[:count]]
 
 
-def _mingled(member: Member, hidden: list[Unit], new: list[Unit], turn: int) -> list[Unit]:
-    """Hidden units at places among the new ones that chance decides, and never within a group.
+def _mingled(member: Member, hidden: list[list[Unit]], new: list[Unit], turn: int) -> list[Unit]:
+    """Hidden items at places among the new ones that chance decides, and never within a group.
 
     A page is filled up by a few at a time: always the first of these, they could be counted out.
     """
     chance, order = assign.seeded("mingled", member.study.seed, member.position, turn), list(new)
     may_end = member.study.protocol.kind != RANKING  # there the last group may go on with the next lease
-    for unit in hidden:
+    for item in hidden:
         between = [place for place in range(1, len(order)) if order[place - 1].item_id != order[place].item_id]
-        order.insert(chance.choice([0, *between, *([len(order)] if may_end else [])]), unit)
+        at = chance.choice([0, *between, *([len(order)] if may_end else [])])
+        order[at:at] = item
     return order
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from django.db.models import Avg
 
 from annotation import assign
-from annotation.models import Assignment, Candidate, ItemCandidate, Mark, Member, Purpose, Study, Unit
+from annotation.models import Assignment, Candidate, ItemCandidate, Mark, Member, Study, Unit
 
 RECENT = 60  # an annotator's latest assignments, which count for the mix
 
@@ -123,7 +123,7 @@ def _means(study: Study, candidates: Collection[int]) -> dict[int, float]:
     The study is picked out here: a database that is told of it may read all of the study's judgements instead.
     """
     scales = {d.key: (d.low, d.high - d.low) for d in study.protocol.dimensions}
-    marks = Mark.objects.filter(judgement__unit__purpose=Purpose.LIVE, candidate__in=candidates).order_by()
+    marks = Mark.objects.counted().filter(candidate__in=candidates).order_by()
     by_study = marks.values_list("judgement__study_id", "candidate_id", "dimension")
     rows = by_study.annotate(score=Avg("score"), rank=Avg("rank"))
     values: dict[int, list[float]] = defaultdict(list)

@@ -12,7 +12,7 @@ from annotation.answers import letters
 from annotation.entry.services import WITH_REFERENCE
 from annotation.models import Assignment, Candidate, Case, Event, Item, Member, Reference, StoredImage, StudyState
 from annotation.protocols import Dimension
-from annotation.screening.queries import message_step, pause_of
+from annotation.screening.queries import halt_of, message_step
 
 
 def study_value(member: Member) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def more_work(member: Member, mine: list[Assignment], *, want: int, have: list[s
     ``mine``: the annotator's assignments, see ``leases.mine``.
     """
     pause, short = sessions.break_of(member), True
-    sentence, step = pause_of(member), message_step(member)
+    sentence, step = halt_of(member), message_step(member)
     leased = [assignment for assignment in mine if assignment.state == leases.LEASED]
     given: list[Assignment] = []
     leases.renew(leased, timezone.now())

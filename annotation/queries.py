@@ -5,27 +5,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
+from django.utils.translation import gettext as _
 
+from annotation.entry import gate
+from annotation.entry.gate import Step
 from annotation.models import PRACTICE, Case, Dataset, Judgement, Member, Purpose, Study, StudyState, Task, Unit
 from webapp.accounts.models import User
 
 
 @dataclass(frozen=True)
 class Work:
-    """One study on the page "My work"."""
+    """One study on the page "My work". ``closed``: why this person cannot work there now; empty where they can."""
 
     study: Study
     done: int
-    is_open: bool
+    closed: str
 
 
 def work_of(user: User) -> list[Work]:
     """The studies that this person is a member of, open ones first, with what they did."""
-    members = Member.objects.filter(user=user).select_related("study__dataset").order_by("-id")
+    members = gate.with_tries(gate.with_facts(Member.objects.filter(user=user))).order_by("-id")
     given = Judgement.objects.filter(annotator=user).exclude(unit__purpose__in=PRACTICE).order_by()
     counts = dict(given.values_list("study").annotate(count=Count("id")))
-    rows = [Work(m.study, counts.get(m.study_id, 0), m.study.state == StudyState.OPEN) for m in members]
-    return sorted(rows, key=lambda row: not row.is_open)
+    rows = [
+        Work(member.study, counts.get(member.study_id, 0), _closed(member))
+        for member in members.select_related("study__dataset", "user")
+    ]
+    return sorted(rows, key=lambda row: bool(row.closed))
+
+
+def _closed(member: Member) -> str:
+    if member.study.state != StudyState.OPEN:
+        return member.study.get_state_display()
+    if gate.is_excluded(member):
+        return _("Ended")
+    if member.paused_at:
+        return str(StudyState.PAUSED.label)
+    return _("Not qualified") if gate.step_of(member) == Step.FAILED else ""
 
 
 def tasks_of(dataset: Dataset) -> list[tuple[Task, int]]:

@@ -73,7 +73,7 @@ def _count(dataset: Dataset) -> dict[str, Any]:
     unmade = Unmade.objects.filter(case__dataset=dataset).order_by().values_list("editor", "reason")
     sizes = cases.values_list("source__width", "source__height").annotate(n=Count("pk"))
     lengths = cases.annotate(length=Length("instruction")).values_list("length").annotate(n=Count("pk"))
-    marks = Mark.objects.filter(judgement__study__dataset=dataset, candidate__control="")
+    marks = Mark.objects.counted().filter(judgement__study__dataset=dataset)
     return {
         "cases": [list(row) for row in cells.annotate(n=Count("pk"))],
         "made": [list(row) for row in candidates.values_list("editor").annotate(n=Count("pk"))],

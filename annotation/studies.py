@@ -137,9 +137,11 @@ def add_member(*, study: Study, user: User) -> Member:
     return Member.objects.get_or_create(study=study, user=user, defaults={"position": position})[0]
 
 
+@transaction.atomic
 def remove_member(*, study: Study, user: User) -> None:
-    """Take somebody off a study. What they judged stays."""
+    """Take somebody off a study. What they judged stays; an invitation of theirs brings them back no more."""
     Member.objects.filter(study=study, user=user).delete()
+    Invitation.objects.filter(used_by=user, study_uid=study.uid).update(study_uid=None)
 
 
 def join_invited(user: User) -> None:

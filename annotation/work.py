@@ -167,6 +167,9 @@ def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetim
     """Whether the event is accepted; what it changes is done."""
     if event.kind == "open" or (assignment.opened_at is None and event.kind != "submit"):
         assignment.opened_at = now
+    if event.kind == "submit" and assignment.unit.purpose in PRACTICE and assignment.state == leases.DONE:
+        outcome.refuse(event.key, _("You answered this already, and were told. Answers to practice are final."))
+        return False
     if event.kind == "submit":
         shown = letters(len(assignment.order))
         try:
@@ -218,9 +221,9 @@ def _marks(judgement: Judgement, assignment: Assignment, answer: Answer, study: 
 def _tell(study: Study, judgement: Judgement) -> None:
     """Once it is stored: the study's page, and what follows when a unit has its last wanted judgement."""
     transaction.on_commit(lambda: publish(study.channel, "judgement", {}))
-    about = {"judgement": str(judgement.uid), "unit": str(judgement.unit.uid), "revisions": judgement.revisions}
-    announce(JUDGEMENT_SAVED, {**about, "extra": judgement.is_extra}, study=study)
     unit = judgement.unit  # as it was when the answer came: with places left, this one was not the last
+    about = {"judgement": str(judgement.uid), "unit": str(unit.uid), "purpose": unit.purpose}
+    announce(JUDGEMENT_SAVED, {**about, "revisions": judgement.revisions, "extra": judgement.is_extra}, study=study)
     may_be_full = unit.purpose == Purpose.LIVE and not judgement.is_extra and unit.taken >= unit.target
     if may_be_full and Unit.objects.filter(pk=unit.pk, done__gte=F("target")).exists():
         followups.unit_is_full(unit.pk)

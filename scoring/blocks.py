@@ -7,8 +7,8 @@ PSEUDO towards the middle keeps their strength finite. Blocks that share no cand
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -18,7 +18,7 @@ from django.utils.translation import ngettext
 from scipy.stats import rankdata
 
 from annotation.blocks import hang_together
-from annotation.models import Study
+from annotation.models import ItemCandidate, Study
 from annotation.protocols import RANKING
 from scoring import tables
 from scoring.stats.plackett import plackett_luce
@@ -30,6 +30,9 @@ PSEUDO = 0.5  # wins and losses against a made-up candidate, as Firth, Kosmidis 
 
 Key = tuple[str, str]
 """Case and dimension."""
+
+Tiers = list[list[str]]
+"""An order of candidates, best first; those of one tier are tied."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +55,41 @@ class Joined:
     rows: list[Strength]
     apart: list[Key]
 
-    @property
-    def warnings(self) -> list[str]:
-        if not self.apart:
-            return []
+
+def warnings(study: Study) -> list[str]:
+    """What is missing in the joint rankings so far, as sentences."""
+    if not has_blocks(study):
+        return []
+    _case_of, blocked = _cases(study)
+    found = _orders(tables.rankings(study), blocked)
+    apart = sum(not _hangs_together(orders) for orders in found.values())
+    candidates = _candidates(study)
+    partial = sum(len(_names(orders)) < candidates[case] for (case, _dimension), orders in found.items())
+    words = []
+    if apart:
         text = ngettext(
             "The blocks of %(n)d group do not hang together yet, so it has no joint ranking. "
             "More judgements settle that.",
             "The blocks of %(n)d groups do not hang together yet, so they have no joint ranking. "
             "More judgements settle that.",
-            len(self.apart),
+            apart,
         )
-        return [text % {"n": len(self.apart)}]
+        words.append(text % {"n": apart})
+    if partial:
+        text = ngettext(
+            "Some candidates of %(n)d group are in no judged block yet: its joint ranking is of the others.",
+            "Some candidates of %(n)d groups are in no judged block yet: their joint rankings are of the others.",
+            partial,
+        )
+        words.append(text % {"n": partial})
+    return words
+
+
+def _candidates(study: Study) -> Counter[str]:
+    """How many candidates each case has in the study."""
+    shown = ItemCandidate.objects.filter(item__study=study, candidate__control="").order_by()
+    rows = shown.values_list("item__case__uid").annotate(n=Count("candidate", distinct=True))
+    return Counter({str(case): n for case, n in rows})
 
 
 def has_blocks(study: Study) -> bool:
@@ -125,19 +151,27 @@ def join(table: Rankings, case_of: Mapping[str, str]) -> Joined:
     rows: list[Strength] = []
     apart: list[Key] = []
     for key in sorted(orders):
-        if hang_together([[name for tier in order for name in tier] for order in orders[key]]):
+        if _hangs_together(orders[key]):
             rows += _strengths(key, orders[key])
         else:
             apart.append(key)
     return Joined(rows, apart)
 
 
-def _orders(table: Rankings, case_of: Mapping[str, str]) -> dict[Key, list[list[list[str]]]]:
+def _hangs_together(orders: Sequence[Tiers]) -> bool:
+    return hang_together([[name for tier in order for name in tier] for order in orders])
+
+
+def _names(orders: Sequence[Tiers]) -> set[str]:
+    return {name for order in orders for tier in order for name in tier}
+
+
+def _orders(table: Rankings, case_of: Mapping[str, str]) -> dict[Key, list[Tiers]]:
     """The rankings of each case and dimension: tiers of candidates, best first."""
     panel = RankPanel.of(table)
     groups, dimensions = table.groups.to_pylist(), table.dimensions.to_pylist()
     names = table.candidates.take(panel.cell_candidate).to_pylist()
-    found: dict[Key, list[list[list[str]]]] = defaultdict(list)
+    found: dict[Key, list[Tiers]] = defaultdict(list)
     rows = zip(panel.ranking.tolist(), panel.rank.tolist(), panel.cell.tolist(), strict=True)
     for ranking, ranked in groupby(sorted(rows), key=lambda row: row[0]):
         group = panel.ranking_group[ranking]
@@ -150,8 +184,8 @@ def _orders(table: Rankings, case_of: Mapping[str, str]) -> dict[Key, list[list[
     return found
 
 
-def _strengths(key: Key, orders: list[list[list[str]]]) -> list[Strength]:
-    names = sorted({name for order in orders for tier in order for name in tier})
+def _strengths(key: Key, orders: Sequence[Tiers]) -> list[Strength]:
+    names = sorted(_names(orders))
     code = {name: number for number, name in enumerate(names)}
     coded = [[tuple(code[name] for name in tier) for tier in order] for order in orders]
     strength = plackett_luce(coded, len(names), pseudo=PSEUDO).strength

@@ -285,7 +285,7 @@ def _of_rankings(study: Study) -> dict[str, Any]:
         "concordance": [asdict(row) for row in _concordance(within)],
         "annotators": [],
         "candidates": [],
-        "warnings": [],
+        "warnings": blocks.warnings(study),
     }
 
 

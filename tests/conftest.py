@@ -1,6 +1,7 @@
 """People and things that most tests need: alice (admin), bob (engineer), carol (annotator), mallory (a stranger)."""
 
 import io
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from hypothesis import settings as hypothesis_settings
 from PIL import Image
 
 from tests.migrated import migrated, template
+from webapp.hooks import services as hooks
 
 # How long an example takes depends on what else the machine does: no test fails for it.
 hypothesis_settings.register_profile(
@@ -61,6 +63,13 @@ def own_settings(folder: Path) -> dict[str, Any]:
 def _own_folders(settings: Any, tmp_path: Path) -> None:
     for name, value in own_settings(tmp_path).items():
         setattr(settings, name, value)
+
+
+@pytest.fixture(autouse=True)
+def _no_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No look whether there are webhooks until a test makes one: else numbers of queries would depend on the clock."""
+    monkeypatch.setattr(hooks._Quiet, "until", math.inf)
+    monkeypatch.setattr(hooks, "QUIET_SECONDS", math.inf)
 
 
 Keep = Callable[[], AbstractContextManager[Path]]

@@ -81,13 +81,12 @@ def submit(member: Member, assignment: Assignment, answer: Answer) -> Judgement:
 
 def judge(made: Study, user: Any, answer: Callable[[Assignment], Answer], limit: int = 10_000) -> int:
     """Let ``user`` answer up to ``limit`` units; returns how many there were."""
-    member = member_of(made, user)
-    for turn in range(limit):
-        lent = leases.lease(member, count=1, turn=turn)
-        if not lent:
-            return turn
-        submit(member, lent[0], answer(lent[0]))
-    return limit
+    member, done = member_of(made, user), 0
+    while done < limit and (lent := leases.lease(member, count=1, turn=done)):
+        for assignment in lent:
+            submit(member, assignment, answer(assignment))
+        done += len(lent)
+    return done
 
 
 # Answers ------------------------------------------------------------------------------------------------------------

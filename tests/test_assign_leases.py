@@ -122,8 +122,8 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> list[Unit]:
     """Units that are due, and are no more once they were given out."""
     due: list[Unit] = []
 
-    def tell(member: Member, done: int, held: int) -> list[Unit]:
-        return [unit for unit in due if not unit.assignments.filter(annotator=member.user).exists()]
+    def tell(member: Member, done: int, held: int) -> list[list[Unit]]:
+        return [[unit] for unit in due if not unit.assignments.filter(annotator=member.user).exists()]
 
     monkeypatch.setattr("annotation.leases.placing.due", tell)
     return due

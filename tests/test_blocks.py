@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from annotation.blocks import _turned, design, hang_together
-from annotation.models import Candidate, Study
+from annotation.models import Candidate, Judgement, Study
 from annotation.protocols import PRESETS
-from scoring import blocks, tables
+from scoring import blocks, results, tables
 from scoring.export_tables import TABLES, Options
 from scoring.stats.pairs import preference_pairs
 from scoring.stats.ranks import rank_groups
@@ -171,7 +171,6 @@ def test_blocks_that_share_no_candidate_are_not_joined() -> None:
     made = blocks.join(table_of(orders), {"x": "one", "y": "one", "z": "two"})
     assert made.apart == [("one", "quality")]
     assert {row.group for row in made.rows} == {"two"}
-    assert "1 group do not hang together" in made.warnings[0]
     assert blocks.join(table_of(orders), {}).rows == []
 
 
@@ -217,6 +216,29 @@ def test_a_studys_blocks_become_one_ranking_of_the_case(studied: Study) -> None:
     )
     assert by_case[cases["case-000"], blocks.JOINED] == 9
     assert len(by_case) == 3
+
+
+def test_what_the_joint_rankings_lack_is_said(studied: Study) -> None:
+    assert blocks.warnings(studied) == results.of_study(studied).warnings == []
+    keep = set(studied.items.order_by("pk").filter(case__key="case-000").values_list("pk", flat=True)[:1])
+    blocks_of_case = Judgement.objects.filter(unit__item__case__key="case-000")
+    blocks_of_case.exclude(unit__item__in=keep).delete()
+    assert blocks.warnings(studied) == [
+        "Some candidates of 1 group are in no judged block yet: its joint ranking is of the others."
+    ]
+    assert len(blocks.joined(studied).rows) == 4
+
+
+def test_blocks_that_hang_apart_are_said(carol: User) -> None:
+    protocol = replace(RANK, dimensions=RANK.dimensions[:1], raters=1, block=2, block_times=2)
+    study = judging.study(judging.dataset(cases=1, editors=4), "group-rank", (carol,), protocol=protocol)
+    judge(study, carol, lambda row: ranked(by_worth(row, float)))
+    first = set(study.items.order_by("pk")[0].candidates.values_list("pk", flat=True))
+    other = next(item for item in study.items.all() if not first & set(item.candidates.values_list("pk", flat=True)))
+    Judgement.objects.exclude(unit__item__in=[study.items.order_by("pk")[0], other]).delete()
+    assert blocks.warnings(study) == [
+        "The blocks of 1 group do not hang together yet, so it has no joint ranking. More judgements settle that."
+    ]
 
 
 def test_pairs_are_exported_of_the_whole_group(studied: Study) -> None:

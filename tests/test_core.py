@@ -298,3 +298,13 @@ answer = [(r.status_code, r.content.decode()) for r in map(client.get, ("/health
     for status, html in told[1:]:
         assert status == 500
         assert SENTENCES[500] in html
+
+
+# Addresses -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("address", ["/editors/%00/", "/judges/a%00b/", "/prompts/%00/", "/drift/%00/", "/%00"])
+def test_a_nul_in_an_address_finds_nothing(client: Client, bob: User, address: str) -> None:
+    """PostgreSQL takes none in a text that is looked for."""
+    client.force_login(bob)
+    assert client.get(address).status_code == 404

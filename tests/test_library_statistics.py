@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from annotation import browse, filters, statistics
 from annotation.figures import figures_of
-from annotation.models import Candidate, Dataset, Editor, Split, Unmade
+from annotation.models import Candidate, Dataset, Editor, Judgement, Split, Unit, Unmade
 from tests.varied import category_of, set_aside, varied
 from webapp.accounts.models import User
 
@@ -92,6 +92,21 @@ def test_each_number_leads_to_as_many_rows(data: Dataset, browser: Client) -> No
             checked[name] += 1
     assert checked["dataset"] > 30
     assert checked["dataset_candidates"] > 8
+
+
+def test_only_what_counts_is_judged(data: Dataset) -> None:
+    """Not hidden checks, training, flagged answers, nor those of somebody who is excluded."""
+    before = statistics.of(data)["judged"]
+    part = Judgement.objects.filter(study__dataset=data).order_by("pk")
+    flagged = part[0]
+    Judgement.objects.filter(pk=flagged.pk).update(flag="broken")
+    assert statistics.of(data)["judged"] < before
+    rows = Candidate.objects.filter(case__dataset=data)
+    yes, no = (browse.CANDIDATES["judged"](rows, value).count() for value in ("yes", "no"))
+    assert (yes, yes + no) == (statistics.of(data)["judged"], rows.count())
+    Unit.objects.filter(study__dataset=data).update(purpose="gold")
+    assert statistics.of(data)["judged"] == 0
+    assert not browse.CASES["judged"](data.cases.all(), "yes").exists()
 
 
 def test_most_sizes_stand_alone_and_the_rest_together(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

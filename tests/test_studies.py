@@ -254,6 +254,9 @@ def test_members_are_added_invited_and_removed_by_page(desk: Client, bob: User, 
     assert set(study.members.values_list("user__username", flat=True)) == {"carol", "dora"}
     desk.post(reverse("study_remove_member", args=[study.uid, carol.pk]))
     assert study.members.get().user.username == "dora"
+    desk.post(reverse("study_remove_member", args=[study.uid, study.members.get().user_id]))
+    assert newcomer.get(reverse("work")).status_code == 200
+    assert not study.members.exists(), "an invitation that was used once brings nobody back"
 
 
 def test_an_invitation_lets_into_its_own_study_alone(db: None, bob: User) -> None:

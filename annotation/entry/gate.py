@@ -7,10 +7,10 @@ for the qualification. Simulated annotators see no pages, so nothing stands in t
 from enum import StrEnum
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, QuerySet, Subquery
+from django.db.models import Count, Exists, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from annotation.models import EntryDecision, Guidelines, Member, Purpose, QualificationTry, Unit
+from annotation.models import EntryDecision, Exclusion, Guidelines, Member, Purpose, QualificationTry, Unit
 
 
 class Step(StrEnum):
@@ -24,27 +24,39 @@ class Step(StrEnum):
 
 def with_facts(members: QuerySet[Member]) -> QuerySet[Member]:
     """Members with what ``step_of`` must know of their study, in the same query: it is asked at every key press."""
+    in_force = Exclusion.objects.filter(study=OuterRef("study"), annotator=OuterRef("user"), lifted_at=None)
     versions = Guidelines.objects.filter(study=OuterRef("study")).order_by("-number").values("number")[:1]
     return members.annotate(
+        is_excluded=Exists(in_force),
         newest_guidelines=Coalesce(Subquery(versions), 0),
         has_training=Exists(_given(Purpose.TRAINING)),
         has_qualification=Exists(_given(Purpose.QUALIFICATION)),
     )
 
 
+def is_excluded(member: Member) -> bool:
+    """Whether a person excluded this annotator's judgements from the study. Queries as ``step_of``."""
+    _know(member)
+    return bool(member.is_excluded)  # type: ignore[attr-defined]
+
+
+def _know(member: Member) -> None:
+    if not hasattr(member, "newest_guidelines"):
+        facts = with_facts(Member.objects.filter(pk=member.pk)).get()
+        for name in ("is_excluded", "newest_guidelines", "has_training", "has_qualification"):
+            setattr(member, name, getattr(facts, name))
+
+
 def _given(purpose: Purpose) -> QuerySet[Unit]:
-    """Units of the outer member's study that are still given out; those withdrawn have no place left."""
-    return Unit.objects.filter(study=OuterRef("study"), purpose=purpose, taken__lt=F("target"))
+    """Units of the outer member's study that are still given out."""
+    return Unit.objects.filter(study=OuterRef("study"), purpose=purpose, target=Unit.EVERYBODY)
 
 
 def step_of(member: Member) -> Step | None:
     """What this annotator must do before live work, or None. One query, or none for a member of ``with_facts``."""
     if member.user.is_simulated:
         return None
-    if not hasattr(member, "newest_guidelines"):
-        facts = with_facts(Member.objects.filter(pk=member.pk)).get()
-        for name in ("newest_guidelines", "has_training", "has_qualification"):
-            setattr(member, name, getattr(facts, name))
+    _know(member)
     entry = member.study.protocol.entry
     if entry.consent and member.consented_at is None:
         return Step.CONSENT

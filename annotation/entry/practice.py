@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -43,7 +43,7 @@ def begin(*, member: Member, step: Step) -> bool:
 
 def _references(member: Member, purpose: Purpose) -> QuerySet[Unit]:
     """The part's items as they were made, without those withdrawn."""
-    units = Unit.objects.filter(study=member.study, purpose=purpose, round=1, taken__lt=F("target"))
+    units = Unit.objects.filter(study=member.study, purpose=purpose, round=1, target=Unit.EVERYBODY)
     return units.select_related("reference").order_by("id")
 
 

@@ -42,7 +42,7 @@ class ReferenceRow:
 
     @property
     def is_withdrawn(self) -> bool:
-        return self.unit.taken >= self.unit.target
+        return self.unit.target < Unit.EVERYBODY
 
 
 def rows_of(study: Study, units: Iterable[Unit]) -> list[ReferenceRow]:

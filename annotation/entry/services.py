@@ -28,7 +28,6 @@ from annotation.models import (
 from annotation.protocols import PAIRWISE, RANKING, RATING
 from webapp.accounts.models import User
 
-PLACES = 32_767  # of a unit that everybody is given
 MOST_EXAMPLES = 200
 LARGEST_GROUP = 23
 WITH_REFERENCE = (Purpose.TRAINING, Purpose.QUALIFICATION, Purpose.GOLD, Purpose.ATTENTION)
@@ -143,7 +142,7 @@ def add_reference(
     ItemCandidate.objects.bulk_create([ItemCandidate(item=item, candidate_id=key) for key in keys])
     place = seeded("reference", study.seed, item.pk).random()
     unit = Unit.objects.create(
-        study=study, item=item, dimension=dimension, purpose=purpose, target=PLACES, shuffle=place
+        study=study, item=item, dimension=dimension, purpose=purpose, target=Unit.EVERYBODY, shuffle=place
     )
     made = Reference(unit=unit, answer=answer, feedback=feedback.strip(), instruction=instruction.strip())
     made.full_clean()
@@ -166,7 +165,10 @@ def _check_candidates(study: Study, candidates: Sequence[Candidate], purpose: st
 
 @transaction.atomic
 def withdraw_reference(*, reference: Reference) -> None:
-    """Give the item to nobody any more. What was answered to it stays."""
+    """Give the item to nobody any more. What was answered to it stays.
+
+    A place that comes back, as a lease runs out, is then no place for others.
+    """
     units = Unit.objects.filter(item=reference.unit.item_id)
     units.filter(taken__gt=0).update(target=F("taken"))
     units.filter(taken=0).update(target=0)

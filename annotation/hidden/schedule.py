@@ -23,16 +23,16 @@ def owed(every: int, places: int, *seed: object) -> int:
     return stretch + (place_in(stretch, every, *seed) < places)
 
 
-def with_hidden(live: int, kinds: Sequence[tuple[int, int, object]], *seed: object) -> int:
-    """How many places ``live`` live units take with the hidden ones among them.
+def with_hidden(live: int, kinds: Sequence[tuple[int, int, object]], size: int, *seed: object) -> int:
+    """How many places ``live`` live units take with the hidden items among them.
 
-    ``kinds``: (every, at most so many, name of the kind). It is known before the work begins, so the total that an
-    annotator sees does not grow when a hidden item comes.
+    ``kinds``: (every, at most so many, name of the kind). ``size``: places of one item. It is known before the work
+    begins, so the total that an annotator sees does not grow when a hidden item comes.
     """
     places = live
     for _attempt in range(100):  # grows by ever smaller steps, and no further than all hidden items there are
         # One place more: after the last live unit comes what is due then
-        hidden = sum(min(owed(every, places + 1, *seed, name), most) for every, most, name in kinds)
+        hidden = size * sum(min(owed(every, places + 1, *seed, name), most) for every, most, name in kinds)
         if live + hidden == places:
             break
         places = live + hidden

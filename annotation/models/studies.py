@@ -142,6 +142,7 @@ class Purpose(models.TextChoices):
     GOLD = "gold", _("Hidden gold item")
     ATTENTION = "attention", _("Attention check")
     REPEAT = "repeat", _("Repeat of an item")
+    BESIDE = "beside", _("Beside a hidden item")  # its group's other dimensions, so that it looks like any group
 
 
 PRACTICE = (Purpose.TRAINING, Purpose.QUALIFICATION)  # before live work, on a page of its own
@@ -152,7 +153,12 @@ class Unit(Row):
 
     ``taken`` counts leases and finished work, ``done`` finished work that is not extra. That a unit is never leased to
     more people than it needs is the database's business: a conditional UPDATE and a check.
+
+    Training, qualification and checks are for everybody, as long as ``target`` is EVERYBODY; less, and they are
+    withdrawn.
     """
+
+    EVERYBODY = 32_767
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="units")
     item = models.ForeignKey(Item, on_delete=models.CASCADE, related_name="units")

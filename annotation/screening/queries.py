@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from annotation.entry import gate
 from annotation.models import CheckKind, Concern, ConcernState, Decision, DecisionKind, Exclusion, Member, Study
 from annotation.screening import columns, rules
 from annotation.screening.looking import Look
@@ -103,8 +104,10 @@ def unread(member: Member) -> Decision | None:
     return told.filter(seen_at=None).order_by("id").first()
 
 
-def pause_of(member: Member) -> str:
-    """The sentence that stands in the place of work while somebody is paused; else empty. No query."""
+def halt_of(member: Member) -> str:
+    """The sentence that stands in the place of work while somebody is paused or excluded; else empty."""
+    if gate.is_excluded(member):
+        return _("Your work in this study has ended. Thank you. What you sent is stored.")
     if not member.paused_at:
         return ""
     words = member.paused_words or _("Please wait until you hear from the people who run it.")

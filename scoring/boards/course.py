@@ -102,7 +102,7 @@ def course(study: Study) -> Course:
         agreed += measure(rows, marks, np.flatnonzero(here), number)
         scored = np.flatnonzero(here & np.isfinite(marks.score))
         drifts += drift(rows, marks, scored, minutes, number)
-        spreads += choices(rows) if kind == PAIRWISE else distributions(rows, marks, scored, number, dimension)
+        spreads += choices(rows, marks) if kind == PAIRWISE else distributions(rows, marks, scored, number, dimension)
     steps = [list(CHOICES)] if kind == PAIRWISE else [steps_of(dimension) for dimension in dimensions]
     return Course(agreed, drifts, spreads, steps, sessions)
 
@@ -256,11 +256,13 @@ def distributions(rows: Judged, marks: Marked, chosen: Codes, number: int, dimen
     ]
 
 
-def choices(rows: Judged) -> list[Spread]:
-    """Of comparisons: how often left, right, a tie, both bad. Sides are random: a leaning is the annotator's own."""
+def choices(rows: Judged, marks: Marked) -> list[Spread]:
+    """Of comparisons that count: how often left, right, a tie, both bad. Sides are random: a leaning is the annotator's
+    own."""
+    counted = np.unique(marks.judgement)
     made = []
     for person, name in enumerate(rows.annotators):
-        mine = [rows.choice[row] for row in np.flatnonzero(rows.annotator == person)]
+        mine = [rows.choice[row] for row in counted[rows.annotator[counted] == person]]
         found = [mine.count(choice) for choice in CHOICES]
         made.append(Spread(name, 0, sum(found), found, None, None))
     return [one for one in made if one.n]

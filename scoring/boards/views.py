@@ -167,7 +167,7 @@ def figure_csv(request: HttpRequest, uid: UUID, tab: str, name: str) -> HttpResp
 def editor(request: HttpRequest, uid: UUID, slug: str) -> HttpResponse:
     """The candidates of one editor in the study: the rows behind the leaderboard's numbers."""
     asked = {name: request.GET.get(name, "") for name in ("task", "against", "dimension")}
-    if "\0" in "".join((slug, *asked.values())):  # which PostgreSQL takes in no text
+    if "\0" in "".join(asked.values()):  # which PostgreSQL takes in no text
         raise Http404
     found, maker = study_of(request, uid), get_object_or_404(Editor, slug=slug)
     task = get_object_or_404(Task, pk=asked["task"]) if asked["task"] else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Max
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation.models import ItemCandidate, Purpose, QualificationTry, Study, Unit
 from annotation.screening.queries import Row, decisions_of, members_of, rows_of
@@ -53,10 +54,16 @@ def annotators(study: Study) -> Told:
         for one in decisions_of(study).order_by("id")
     ]
     simulated = sum(member.user.is_simulated for member in members)
-    words = [_("%(n)d annotators took part.") % {"n": len(members) - simulated}]
+    real = len(members) - simulated
+    words = [ngettext("%(n)d annotator took part.", "%(n)d annotators took part.", real) % {"n": real}]
     if simulated:
         words.append(_("Simulation: %(n)d more were programs.") % {"n": simulated})
-    words.append(_("No judgement was removed by a rule alone: a person decided whose judgements do not count."))
+    words.append(
+        _(
+            "No rule alone took anybody out of the study: a person decided whose judgements do not count. "
+            "Whom a method of opinion scores leaves out is said with that method."
+        )
+    )
     decisions = Table([_("Annotator"), _("Decision"), _("Day"), _("Reason")], decided)
     return Told(words, Table(columns, rows, 2), decisions)
 

@@ -8,13 +8,13 @@ ever between two points where ties are rare or there are two editors. Whole orde
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import connected_components
 
-from scoring.stats.grouped import Codes, Flags, Floats
+from scoring.stats.grouped import Codes, Flags, Floats, compress
 from scoring.stats.pairs import Pairs
 
 TOLERANCE = 1e-10
@@ -65,12 +65,23 @@ def comparisons(pairs: Pairs, ties: Pairs, cell_group: Codes, cell_editor: Codes
 def editor_strengths(
     outcomes: Comparisons, editors: int, *, resamples: int = 200, confidence: float = 0.95, seed: int = 0
 ) -> Strengths:
-    """Fit all editors 0..editors-1, and again on ``resamples`` draws of whole groups with replacement.
+    """Fit the editors 0..editors-1, and again on ``resamples`` draws of whole groups with replacement.
 
-    Everything is NaN where the likelihood has no maximum: an editor that never lost has no finite strength, and editors
-    that never met, not even through others, cannot be compared.
+    NaN: an editor that was never compared; and everybody, where the likelihood has no maximum: an editor that never
+    lost has no finite strength, and editors that never met, not even through others, cannot be compared.
     """
-    key = (outcomes.first.astype(np.int64) * editors + outcomes.second) * 2 + outcomes.tied
+    codes, present = compress(np.concatenate([outcomes.first, outcomes.second]).astype(np.int64), editors)
+    first, second = codes[: outcomes.first.size], codes[outcomes.first.size :]
+    among = Comparisons(outcomes.group, first, second, outcomes.tied)
+    fitted = _strengths(among, present.size, resamples, confidence, seed)
+    spread = np.full((3, editors), np.nan)
+    spread[:, present] = fitted.strength, fitted.low, fitted.high
+    return replace(fitted, strength=spread[0], low=spread[1], high=spread[2])
+
+
+def _strengths(outcomes: Comparisons, editors: int, resamples: int, confidence: float, seed: int) -> Strengths:
+    """Of editors that all were compared."""
+    key = (outcomes.first * editors + outcomes.second) * 2 + outcomes.tied
     _, row = np.unique(outcomes.group, return_inverse=True)
     groups = int(row.max(initial=-1)) + 1
     per_group = csr_array(coo_array((np.ones(key.size), (row, key)), shape=(groups, 2 * editors * editors)))

@@ -1,5 +1,9 @@
 """Which addresses are open, and that the one that was checked is the one that is asked."""
 
+import socket
+import threading
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,6 +165,28 @@ def test_a_slow_answer_has_an_end(service: Service, pieces: int) -> None:
     service.script.append(Reply(body=b"x" * 40, pause=1.0 if pieces == 1 else 0.05, pieces=pieces))
     with transport(Guard(allow_private=True), seconds=0.4) as line, pytest.raises(NoAnswer, match=r"within 0\.4"):
         line.exchange("GET", service.address, headers={})
+
+
+def test_headers_that_trickle_have_an_end() -> None:
+    """A byte every 50 ms: no read takes long, and the headers never end."""
+    with socket.create_server(("127.0.0.1", 0)) as server, transport(Guard(allow_private=True), seconds=0.4) as line:
+
+        def trickle() -> None:
+            try:
+                connection, _from = server.accept()
+                with connection:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                    for _byte in range(400):
+                        connection.sendall(b"x")
+                        time.sleep(0.05)
+            except OSError:  # the other side has hung up
+                pass
+
+        thread = threading.Thread(target=trickle)
+        thread.start()
+        with pytest.raises(NoAnswer, match=r"within 0\.4"):  # else the connection breaks after 20 seconds
+            line.exchange("GET", f"http://127.0.0.1:{server.getsockname()[1]}/", headers={})
+        thread.join()
 
 
 def test_a_broken_connection_and_a_closed_port(service: Service) -> None:

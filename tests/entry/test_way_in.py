@@ -1,6 +1,7 @@
 """An annotator's way in: each step, what is refused before it is passed, and what is kept all the same."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation import leases
-from annotation.entry import gate, services
+from annotation.entry import gate, practice, queries, services
 from annotation.entry.gate import Step
 from annotation.entry.services import digits_of, publish_guidelines
 from annotation.models import (
@@ -19,10 +20,12 @@ from annotation.models import (
     Event,
     Judgement,
     Member,
+    Purpose,
     QualificationTry,
     Reference,
     Unit,
 )
+from annotation.queries import work_of
 from tests import judging
 from tests.entry import rows
 from tests.entry.rows import BAD, GOOD, SCREEN, Walk, Walker
@@ -233,6 +236,44 @@ def test_an_item_that_is_withdrawn_in_a_test_still_counts_in_it(walk: Walk) -> N
     assert Unit.objects.filter(item=first.unit.item_id).count() == 2
     services.withdraw_reference(reference=first)
     assert gate.step_of(somebody.member) is None
+
+
+def test_answers_to_practice_are_final(walk: Walk) -> None:
+    """After the feedback another answer would say nothing; sent past the page it is refused."""
+    somebody = walk()
+    rows.reference(somebody.study, "training", feedback="Look at the edges.")
+    rows.reference(somebody.study, "training", 1)
+    somebody.go_on("training")
+    assert somebody.practise(BAD)["feedback"]["is_right"] is False
+    first = Assignment.objects.get(state="done")
+    for page in ("practice_events", "work_events"):
+        reply = somebody.answer(str(first.uid), GOOD, page)
+        (refused,) = reply["refused"]
+        assert refused["error"] == "You answered this already, and were told. Answers to practice are final."
+    assert Judgement.objects.get().revisions == 0
+
+
+def test_an_item_that_is_withdrawn_comes_back_to_nobody(walk: Walk) -> None:
+    """Not even when somebody's lease of it runs out, and its place is free."""
+    somebody = walk(tries=1)
+    first, second = (rows.reference(somebody.study, "qualification", number) for number in range(2))
+    somebody.go_on("qualification")
+    services.withdraw_reference(reference=second)
+    Assignment.objects.filter(unit=second.unit).update(leased_until=timezone.now() - timedelta(days=9))
+    leases.expire(somebody.study, timezone.now())
+    row = next(row for row in queries.rows_of(somebody.study, [Unit.objects.get(pk=second.unit_id)]))
+    assert row.is_withdrawn
+    assert [unit.pk for unit in practice._references(somebody.member, Purpose.QUALIFICATION)] == [first.unit_id]
+
+
+def test_who_failed_sees_it_under_my_work(walk: Walk) -> None:
+    somebody = walk(tries=1)
+    rows.reference(somebody.study, "qualification")
+    assert [row.closed for row in work_of(somebody.user)] == [""]
+    somebody.qualify(BAD)
+    assert [row.closed for row in work_of(somebody.user)] == ["Not qualified"]
+    page = somebody.client.get(reverse("work")).content.decode()
+    assert "Not qualified" in page and "Begin" not in page
 
 
 def test_a_ranking_and_a_pair_can_be_practised(walk: Walk) -> None:

@@ -166,6 +166,7 @@ def test_the_same_key_is_sent_once(hook: tuple[Webhook, str]) -> None:
         ("file:///etc/passwd", "https://"),
         ("http://me:secret@93.184.216.34/", "password"),
         ("http://93.184.216.34/#x", "ends before #"),
+        ("http://93.184.216.34/", "must start with https://"),
         ("no address", "https://"),
     ],
 )
@@ -186,7 +187,7 @@ def test_link_local_stays_closed_whatever_the_setting_says(bob: Any, settings: A
 @pytest.mark.parametrize("events", [[], ["study.stat"], ["ping"]])
 def test_events_that_do_not_exist(bob: Any, events: list[str]) -> None:
     with pytest.raises(ValidationError, match="at least one event"):
-        services.add_webhook(address="http://93.184.216.34/", events=events, study_uid=None, by=bob)
+        services.add_webhook(address="https://93.184.216.34/", events=events, study_uid=None, by=bob)
 
 
 def test_a_name_that_moves_into_the_private_network_is_not_followed(there: Receiver, bob: Any, settings: Any) -> None:
@@ -199,7 +200,7 @@ def test_a_name_that_moves_into_the_private_network_is_not_followed(there: Recei
 
     guard = sending.Guard
     with patch.object(sending, "Guard", lambda allow, hint: guard(allow, resolver=resolve, hint=hint)):
-        address = f"http://moving.example:{there.port}/"
+        address = f"https://moving.example:{there.port}/"
         hook, _secret = services.add_webhook(address=address, events=["study.state"], study_uid=None, by=bob)
         announce_state()
         places["now"] = ["127.0.0.1"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from annotation.models import Study
+from annotation.models import Exclusion, Judgement, Study
 from annotation.protocols import PRESETS, Dimension
 from scoring.boards import course as courses
 from scoring.boards import dashboard
@@ -247,6 +247,16 @@ def test_of_comparisons_the_sides_are_counted(carol: User) -> None:
     figure = dashboard.distributions(made, found, 0)
     assert figure.table.columns[-4:] == ["left", "right", "tie", "both bad"]
     assert "no deviation" in dashboard.drift(made, found).empty
+
+
+def test_sides_of_who_is_excluded_and_of_broken_pairs_do_not_count(carol: User, bob: User) -> None:
+    made = study("pairwise", (carol, bob))
+    for user in (carol, bob):
+        for number, row in enumerate(judge(made, user, lambda _u, c: {"rank": 1 + worth(c)})):
+            flag = "broken" if user == bob and number % 2 else ""
+            Judgement.objects.filter(pk=row.pk).update(answer={"choice": "A"}, flag=flag)
+    Exclusion.objects.create(study=made, annotator=carol, reason="Did not look.")
+    assert [row.counts for row in course(made).spreads] == [[5, 0, 0, 0]]
 
 
 def test_only_so_many_people_are_in_one_chart_and_all_are_in_its_table(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any
 
 import pytest
@@ -27,6 +27,7 @@ from annotation.models import (
     Unit,
 )
 from annotation.protocols import PRESETS, Checks, Protocol
+from annotation.queries import work_of
 from annotation.screening import checks, deciding, queries, services
 from scoring import tables
 from tests import judging
@@ -112,9 +113,34 @@ def test_a_repeat_of_a_group_is_not_among_the_last_ten_groups(carol: PERSON) -> 
     repeated = [place for place, (_item, purpose) in enumerate(items) if purpose == Purpose.REPEAT]
     assert repeated
     for place in repeated:
-        before = [item for item, _purpose in items[:place]]
-        since = before[len(before) - before[::-1].index(items[place][0]) :]
-        assert len(set(since)) >= 10
+        last = max(at for at in range(place) if items[at] == (items[place][0], Purpose.LIVE))
+        since = {item for item, _purpose in items[last:place]} - {items[place][0]}
+        assert len(since) >= 10
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_a_hidden_group_comes_in_all_dimensions_as_any_other(carol: PERSON, alice: PERSON, position: int) -> None:
+    """Nobody can tell it by the number or the order of its passes; one of them is checked."""
+    study = study_of((carol,), "group-rank", cases=16, editors=2, repeat_every=12, gold_every=20)
+    Member.objects.update(position=position)
+    group = list(Candidate.objects.filter(case__dataset=study.dataset)[:2])
+    answer = {"order": [[group[0].pk], [group[1].pk]], "least_tau": 1}
+    add_reference(study=study, candidates=group, purpose="gold", answer=answer, by=alice)
+    member, totals, given = member_of(study, carol), [], list[Any]()
+    while lent := leases.lease(member, count=2, turn=member.done):
+        totals.append(sessions.total_of(member, member.done + len(lent)) or 0)
+        given += [(row.unit.item_id, row.unit.dimension, row.unit.purpose) for row in lent]
+        for row in lent:
+            submit(member, row, ranked(by_worth(row, float)))
+        member = member_of(study, carol)
+    assert len(given) == totals[0] and max(totals) == totals[0]
+    passes = [list(rows) for _item, rows in groupby(given, key=lambda row: row[0])]
+    first = [key for _item, key, _purpose in passes[0]]
+    assert len(first) == 3 and all([key for _item, key, _purpose in rows] == first for rows in passes)
+    hidden = Counter(purpose for _item, _key, purpose in given if purpose != "live")
+    assert hidden["gold"] == 1 and hidden["repeat"] > 1
+    assert hidden["beside"] == 2 * (hidden["gold"] + hidden["repeat"])
+    assert Check.objects.count() == hidden["gold"] + hidden["repeat"]
 
 
 def test_two_who_repeat_an_item_share_its_unit(carol: PERSON, mallory: PERSON) -> None:
@@ -311,6 +337,28 @@ def test_a_warning_is_read_before_more_work(carol: PERSON, alice: PERSON) -> Non
     made.refresh_from_db()
     assert made.seen_at is not None
     assert pages.more_work(member, [], want=1, have=[]).get("step") is None
+
+
+def test_an_excluded_annotator_gets_no_more_work_until_it_is_lifted(carol: PERSON, alice: PERSON) -> None:
+    study = study_of((carol,))
+    first, held = leases.lease(member_of(study, carol), count=2, turn=0)
+    submit(member_of(study, carol), first, threes())
+    services.exclude(study=study, annotator=carol, by=alice, note="Did not look.")
+    more = pages.more_work(member_of(study, carol), [], want=1, have=[])
+    assert more["assignments"] == [] and "step" not in more
+    assert more["done"] == "Your work in this study has ended. Thank you. What you sent is stored."
+    assert [row.closed for row in work_of(carol)] == ["Ended"]
+    submit(member_of(study, carol), held, threes())
+    assert Judgement.objects.count() == 2, "what they had before them is stored"
+    deciding.lift_exclusion(study=study, annotator=carol, by=alice)
+    assert pages.more_work(member_of(study, carol), [], want=1, have=[])["assignments"]
+    assert [row.closed for row in work_of(carol)] == [""]
+
+
+def test_a_paused_annotator_sees_it_under_my_work(carol: PERSON, alice: PERSON) -> None:
+    study = study_of((carol,))
+    services.pause(study=study, annotator=carol, by=alice, to_annotator="Call us, please.")
+    assert [row.closed for row in work_of(carol)] == ["Paused"]
 
 
 def test_a_paused_annotator_reads_why_and_keeps_what_they_send(carol: PERSON, alice: PERSON) -> None:

@@ -1,5 +1,7 @@
 """Strength of editors: against direct maximum likelihood, and where there is none."""
 
+from dataclasses import replace
+
 import evalica
 import numpy as np
 import pytest
@@ -40,6 +42,17 @@ def test_it_recovers_strengths_and_the_tie_parameter() -> None:
     assert found.strength == pytest.approx(STRENGTH, abs=0.1)
     assert found.tie == pytest.approx(TIE, abs=0.05)
     assert found.strength.sum() == pytest.approx(0)
+
+
+def test_an_editor_that_was_never_compared_takes_nothing_from_the_others() -> None:
+    known = simulated(0, 100)
+    places = np.array([0, 2, 3, 5])  # of the four among seven
+    among = replace(known, first=places[known.first], second=places[known.second])
+    alone, found = editor_strengths(known, 4), editor_strengths(among, 7)
+    for name in ("strength", "low", "high"):
+        assert getattr(found, name)[places].tolist() == getattr(alone, name).tolist()
+        assert np.isnan(getattr(found, name)[[1, 4, 6]]).all()
+    assert (found.tie, found.usable) == (alone.tie, alone.usable)
 
 
 @pytest.mark.parametrize("seed", range(3))

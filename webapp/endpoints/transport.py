@@ -24,6 +24,7 @@ from typing import Any, Self
 
 import httpx
 
+from webapp.endpoints.deadline import Clock, transport
 from webapp.endpoints.errors import AddressRefused, BadAnswer, NoAnswer, NotReached
 
 Resolver = Callable[[str, int], list[str]]
@@ -130,12 +131,12 @@ class Transport:
     def __init__(self, guard: Guard, *, seconds: float, connections: int = 8, most_bytes: int = MOST_BYTES) -> None:
         """``seconds``: until an answer must be complete. ``most_bytes``: of an answer's body."""
         self.guard, self.seconds, self.most_bytes = guard, seconds, most_bytes
+        self._clock = Clock()
         self._client = httpx.Client(
-            verify=httpx.create_ssl_context(),  # SSL_CERT_FILE, else the bundle that comes with httpx
+            transport=transport(self._clock, connections),
             trust_env=False,  # no proxies: behind one, the address that was checked is not the one that is asked
             follow_redirects=False,
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
 
     def __enter__(self) -> Self:
@@ -154,10 +155,10 @@ class Transport:
         """
         url = read_url(address)
         named = {"Host": url.netloc.decode("ascii"), "Accept-Encoding": "identity", **headers}
-        reason, deadline = "", time.monotonic() + self.seconds
+        reason, self._clock.deadline = "", time.monotonic() + self.seconds
         for ip in self.guard.addresses(url):
             try:
-                return self._send(url, ip, deadline, method=method, headers=named, **content)
+                return self._send(url, ip, method=method, headers=named, **content)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 reason = str(error) or "no connection in time"
             except httpx.TimeoutException:
@@ -168,17 +169,17 @@ class Transport:
                 raise NoAnswer(f"The connection to {url.host} broke: {error or type(error).__name__}.") from None
         raise NotReached(f"{url.host} cannot be reached: {reason}.")
 
-    def _send(self, url: httpx.URL, ip: str, deadline: float, **content: Any) -> Answer:
+    def _send(self, url: httpx.URL, ip: str, **content: Any) -> Answer:
         name = {"sni_hostname": url.raw_host.decode("ascii")}  # what the certificate must be for
         request = self._client.build_request(url=url.copy_with(host=ip), extensions=name, **content)
         response = self._client.send(request, stream=True)
         try:
-            return Answer(response.status_code, response.headers, self._read(response, url.host, deadline))
+            return Answer(response.status_code, response.headers, self._read(response, url.host))
         finally:
             response.close()
             self._client.cookies.clear()
 
-    def _read(self, response: httpx.Response, host: str, deadline: float) -> bytes:
+    def _read(self, response: httpx.Response, host: str) -> bytes:
         """The body, up to the size and the time. Compressed bodies are refused: a small one can become gigabytes."""
         if response.headers.get("Content-Encoding", "identity") != "identity":
             raise BadAnswer(f"{host} sent a compressed answer although none was asked for.")
@@ -187,6 +188,4 @@ class Transport:
             body += piece
             if len(body) > self.most_bytes:
                 raise BadAnswer(f"The answer of {host} is larger than {self.most_bytes // 1024:,} KB: not read on.")
-            if time.monotonic() > deadline:
-                raise NoAnswer(f"{host} did not finish its answer within {self.seconds:g} seconds.")
         return bytes(body)
