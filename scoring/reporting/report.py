@@ -183,7 +183,7 @@ def _results(study: Study, judgements: int) -> Section:
     board = ladder.ladder(study, found, options)
     weights = ", ".join(f"{key} {weight:g}" for key, weight in options.weights.items())
     words = [_("The overall score is a weighted mean: %(weights)s.") % {"weights": weights}]
-    if study.protocol.kind == RATING:
+    if study.protocol.kind != PAIRWISE:
         words += results.of_study(study).warnings
     figures = [replace(one, table=Table((), ())) if one.name in DRAWN else one for one in ladder.figures(board)]
     return Section("results", _("Results"), words, [], figures)

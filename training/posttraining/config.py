@@ -240,9 +240,11 @@ DRAWN: Mapping[str, Mapping[str, Any]] = {
     "nft": {"steps": 4, "times": 1, "warmup": 5, "ema": 0.9, "rounds": 60},
     # Few pairs are learned by heart: many cases with few samples, and none dropped
     "self-dpo": {
+        "steps": 8,
         "dpo_beta": 500.0,
-        "learning_rate": 5e-4,
-        "rounds": 150,
+        "warmup": 5,
+        "decay": True,
+        "rounds": 90,
         "samples": 4,
         "half": False,
         "examples": 32,
