@@ -194,7 +194,9 @@ def private_postgres(binaries: Path) -> Iterator[str]:
     until_we_end = {"preexec_fn": die_with_parent, **as_owner}
     initdb = [binaries / "initdb", "-D", data, "-U", "editloop", "-E", "UTF8", "--locale=C", "--no-sync", "-A"]
     initdb += ["scram-sha-256", f"--pwfile={folder / 'password'}"]
-    quick = [word for name in ("fsync", "synchronous_commit", "full_page_writes") for word in ("-c", f"{name}=off")]
+    # Its data is thrown away, and its queries are small: no guard against a crash, no compiling, no cleaning up
+    off = ("fsync", "synchronous_commit", "full_page_writes", "jit", "autovacuum")
+    quick = [word for name in off for word in ("-c", f"{name}=off")]
     server = [binaries / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", folder, *quick]
     process = None
     try:

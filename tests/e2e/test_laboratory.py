@@ -68,7 +68,8 @@ def test_a_new_annotator_fails_the_qualification_and_is_kept_out(person: Enter, 
     somebody.keys("Enter")  # the button has the focus
     somebody.page.wait_for_selector("text=If you think that this is wrong, ask alice")
     somebody.go("/work/")
-    somebody.page.click(f"article:has-text('{STUDY}') a.button")
+    assert "Not qualified" in somebody.page.inner_text(f"article:has-text('{STUDY}')")
+    somebody.page.click(f"article:has-text('{STUDY}') >> text=Read more")
     somebody.page.wait_for_selector("h1:has-text('You did not pass the qualification test')")
     work = f"/work/{made[0].removeprefix('/studies/')}"
     reply = somebody.page.evaluate(
