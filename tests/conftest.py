@@ -78,6 +78,13 @@ def _own_folders(settings: Any, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _no_static_files(request: pytest.FixtureRequest, settings: Any) -> None:
+    """Every new Client would read the list of all static files. Browsers need them."""
+    if "live_server" not in request.fixturenames:
+        settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if not name.startswith("whitenoise.")]
+
+
+@pytest.fixture(autouse=True)
 def _no_webhooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No look whether there are webhooks until a test makes one: else numbers of queries would depend on the clock."""
     monkeypatch.setattr(hooks._Quiet, "until", math.inf)
