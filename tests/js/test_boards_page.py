@@ -1,4 +1,4 @@
-"""A chart is saved from the browser: a file that needs no stylesheet, with what is not real written into it."""
+"""Boards of a study in a browser: a saved chart says what is not real; in narrow windows tables scroll, not pages."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,3 +75,11 @@ def test_weights_are_changed_by_keyboard(page: Page) -> None:
         page.keyboard.press("Enter")
     assert "weight_quality=1.3" in page.url
     assert "The weights add to 2" in page.inner_text("#weights")
+
+
+@pytest.mark.parametrize("name", ["study_report", "study_leaderboard", "study_annotators", "study_checks"])
+def test_a_narrow_window_scrolls_tables_and_not_the_page(page: Page, made: Study, name: str) -> None:
+    """As at 200 % zoom on a small screen."""
+    page.set_viewport_size({"width": 640, "height": 400})
+    page.goto(reverse(name, args=[made.uid]))
+    assert page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
