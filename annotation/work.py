@@ -167,10 +167,10 @@ def _apply(member: Member, assignment: Assignment, event: Incoming, now: datetim
     """Whether the event is accepted; what it changes is done."""
     if event.kind == "open" or (assignment.opened_at is None and event.kind != "submit"):
         assignment.opened_at = now
-    if event.kind == "submit" and assignment.unit.purpose in PRACTICE and assignment.state == leases.DONE:
-        outcome.refuse(event.key, _("You answered this already, and were told. Answers to practice are final."))
-        return False
     if event.kind == "submit":
+        if assignment.unit.purpose in PRACTICE and assignment.state == leases.DONE:
+            outcome.refuse(event.key, _("You answered this already, and were told. Answers to practice are final."))
+            return False
         shown = letters(len(assignment.order))
         try:
             answer = read_answer(member.study.protocol, assignment.unit.dimension, shown, event.data.get("answer"))

@@ -56,12 +56,11 @@ class Joined:
     apart: list[Key]
 
 
-def warnings(study: Study) -> list[str]:
-    """What is missing in the joint rankings so far, as sentences."""
-    if not has_blocks(study):
-        return []
+def warnings(study: Study, table: Rankings) -> list[str]:
+    """What is missing so far in the joint rankings of a study that has blocks, as sentences. ``table``: the rankings of
+    its blocks, see ``tables.rankings``."""
     _case_of, blocked = _cases(study)
-    found = _orders(tables.rankings(study), blocked)
+    found = _orders(table, blocked)
     apart = sum(not _hangs_together(orders) for orders in found.values())
     candidates = _candidates(study)
     partial = sum(len(_names(orders)) < candidates[case] for (case, _dimension), orders in found.items())

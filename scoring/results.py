@@ -270,7 +270,8 @@ def _of_rankings(study: Study) -> dict[str, Any]:
     table = rankings_of(study)
     keys = [dimension.key for dimension in study.protocol.dimensions]
     ranked = rank_groups(table, study.protocol.agreement)
-    within = rank_groups(tables.rankings(study), study.protocol.agreement) if blocks.has_blocks(study) else ranked
+    in_blocks = tables.rankings(study) if blocks.has_blocks(study) else None  # as they were shown
+    within = rank_groups(in_blocks, study.protocol.agreement) if in_blocks else ranked
     names = table.candidates.to_pylist()
     dimensions = table.dimensions.to_pylist()
     panel = ranked.panel
@@ -285,7 +286,7 @@ def _of_rankings(study: Study) -> dict[str, Any]:
         "concordance": [asdict(row) for row in _concordance(within)],
         "annotators": [],
         "candidates": [],
-        "warnings": blocks.warnings(study),
+        "warnings": blocks.warnings(study, in_blocks) if in_blocks else [],
     }
 
 

@@ -219,11 +219,11 @@ def test_a_studys_blocks_become_one_ranking_of_the_case(studied: Study) -> None:
 
 
 def test_what_the_joint_rankings_lack_is_said(studied: Study) -> None:
-    assert blocks.warnings(studied) == results.of_study(studied).warnings == []
+    assert blocks.warnings(studied, tables.rankings(studied)) == results.of_study(studied).warnings == []
     keep = set(studied.items.order_by("pk").filter(case__key="case-000").values_list("pk", flat=True)[:1])
     blocks_of_case = Judgement.objects.filter(unit__item__case__key="case-000")
     blocks_of_case.exclude(unit__item__in=keep).delete()
-    assert blocks.warnings(studied) == [
+    assert blocks.warnings(studied, tables.rankings(studied)) == [
         "Some candidates of 1 group are in no judged block yet: its joint ranking is of the others."
     ]
     assert len(blocks.joined(studied).rows) == 4
@@ -236,7 +236,7 @@ def test_blocks_that_hang_apart_are_said(carol: User) -> None:
     first = set(study.items.order_by("pk")[0].candidates.values_list("pk", flat=True))
     other = next(item for item in study.items.all() if not first & set(item.candidates.values_list("pk", flat=True)))
     Judgement.objects.exclude(unit__item__in=[study.items.order_by("pk")[0], other]).delete()
-    assert blocks.warnings(study) == [
+    assert blocks.warnings(study, tables.rankings(study)) == [
         "The blocks of 1 group do not hang together yet, so it has no joint ranking. More judgements settle that."
     ]
 

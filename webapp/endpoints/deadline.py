@@ -69,9 +69,10 @@ class _Backend(httpcore.SyncBackend):
 
 def transport(clock: Clock, connections: int) -> httpx.HTTPTransport:
     """Of httpx, with a pool whose connections go by the clock. Proxies of the environment are not used."""
-    made = httpx.HTTPTransport(trust_env=False)
+    certificates = httpx.create_ssl_context()  # SSL_CERT_FILE, else the bundle that comes with httpx
+    made = httpx.HTTPTransport(verify=certificates, trust_env=False)
     made._pool = httpcore.ConnectionPool(
-        ssl_context=httpx.create_ssl_context(),  # SSL_CERT_FILE, else the bundle that comes with httpx
+        ssl_context=certificates,
         max_connections=connections,
         max_keepalive_connections=connections,
         network_backend=_Backend(clock),
