@@ -279,6 +279,24 @@ def test_a_worker_that_died_leaves_the_delivery_to_the_next(there: Receiver, hoo
     assert later(Delivery.objects.get()).state == State.DELIVERED
 
 
+@pytest.mark.parametrize("status", [200, 500])
+def test_a_webhook_that_is_deleted_while_it_is_sent_ends_quietly(
+    there: Receiver, hook: tuple[Webhook, str], status: int
+) -> None:
+    announce_state()
+    there.answers = [(status, b"")]
+    exchange = sending._exchange
+
+    def delete_meanwhile(*about: Any) -> Any:
+        answer = exchange(*about)
+        Webhook.objects.all().delete()
+        return answer
+
+    with patch.object(sending, "_exchange", delete_meanwhile):
+        assert sending.send_due(str(hook[0].uid)) == 1
+    assert not Webhook.objects.exists() and not Delivery.objects.exists()
+
+
 def test_a_long_answer_is_cut(there: Receiver, hook: tuple[Webhook, str]) -> None:
     there.answers = [(200, b"x" * 1_000_000)]
     announce_state()
